@@ -1,0 +1,47 @@
+"""Every key that this project writes on an MLflow run.
+
+`/` groups charts in the MLflow UI. Bare names belong to MLflow: `mlflow run` writes an entry point's parameters under
+them as text before any of our code starts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SCHEMA_VERSION: Final = 1
+
+HP: Final = "hp/"
+"""Params: the fields of `predictor.config.Hyperparameters`."""
+PROBE: Final = "probe/"
+"""Metrics: numbers known before the full fine-tune."""
+SCORE: Final = "score/"
+"""Metrics: quality after the fine-tune, fractions in [0, 1], with `score/n` questions and `score/<headline>_se`."""
+COST: Final = "cost/"
+"""Metrics: seconds (`_s`), megabytes (`_mb`), tokens, parameters."""
+TRAIN: Final = "train/"
+"""Metrics by step: curves; they never enter the table."""
+EVAL: Final = "eval/"
+"""Metrics by step: curves on the development slice; they never enter the table."""
+
+TAG_KIND: Final = "predictor.kind"
+TAG_SCHEMA: Final = "predictor.schema_version"
+TAG_COMPLETE: Final = "predictor.complete"
+TAG_TASK: Final = "predictor.task"
+TAG_DATASET: Final = "predictor.dataset"
+TAG_FINGERPRINT: Final = "predictor.dataset_fingerprint"
+TAG_ROW_SKETCH: Final = "predictor.row_sketch"
+TAG_EVAL_DATASET: Final = "predictor.eval_dataset"
+TAG_EVAL_FINGERPRINT: Final = "predictor.eval_fingerprint"
+TAG_BASE_MODEL: Final = "predictor.base_model"
+TAG_BASE_DIGEST: Final = "predictor.base_model_digest"
+TAG_ENCODER_DIGEST: Final = "predictor.encoder_digest"
+TAG_SEED: Final = "predictor.seed"
+TAG_CONFIG_HASH: Final = "predictor.config_hash"
+TAG_REVISION: Final = "predictor.code_revision"
+TAG_FAILURE: Final = "predictor.failure"
+
+KIND_FINETUNE: Final = "finetune"
+KIND_PROBE: Final = "probe"
+KIND_META: Final = "meta"
+KIND_PREDICT: Final = "predict"
+KIND_QUICKSTART: Final = "quickstart"
