@@ -1,0 +1,39 @@
+"""Process-wide switches that must be set before MLflow, TRL or the Hugging Face libraries are imported."""
+
+from __future__ import annotations
+
+import os
+
+_SWITCHES = {
+    # Usage reports go to third parties; nobody asked for them.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # The tokenizers' own threads deadlock after a fork and gain nothing on our row counts.
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    # Git output in the log of every run helps nobody; the code revision is a tag.
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
+
+
+def prepare() -> None:
+    """Set each switch that the user has not set. Safe to call again."""
+    for name, value in _SWITCHES.items():
+        os.environ.setdefault(name, value)
+
+
+def quiet_libraries() -> None:
+    """Silence the libraries' own bars and notices; warnings and errors stay. Call after :func:`prepare`."""
+    import logging
+    import warnings
+
+    for name in ("alembic", "httpx", "sentence_transformers", "transformers", "trl", "accelerate", "py.warnings"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    # MLflow warns on every use of stages; we set the alias of the same meaning beside each, so nothing is at risk.
+    warnings.filterwarnings("ignore", message=".*stages.*deprecated.*", category=FutureWarning)

@@ -1,0 +1,140 @@
+"""Between a RunRecord and the params, metrics and tags of an MLflow run; decode(encode(record)) == record."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from predictor.config import Hyperparameters
+from predictor.errors import SchemaError
+from predictor.schema import keys
+from predictor.schema.record import HpValue, RunRecord
+
+_SKETCH_DIGITS = 10
+_TEXT_TAGS = {
+    "kind": keys.TAG_KIND,
+    "task": keys.TAG_TASK,
+    "dataset": keys.TAG_DATASET,
+    "dataset_fingerprint": keys.TAG_FINGERPRINT,
+    "eval_dataset": keys.TAG_EVAL_DATASET,
+    "eval_fingerprint": keys.TAG_EVAL_FINGERPRINT,
+    "base_model": keys.TAG_BASE_MODEL,
+    "base_model_digest": keys.TAG_BASE_DIGEST,
+    "encoder_digest": keys.TAG_ENCODER_DIGEST,
+    "config_hash": keys.TAG_CONFIG_HASH,
+    "code_revision": keys.TAG_REVISION,
+}
+_METRIC_FIELDS = {"probe": keys.PROBE, "scores": keys.SCORE, "costs": keys.COST}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A record in MLflow's three kinds of values."""
+
+    params: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+
+
+def encode(record: RunRecord) -> Encoded:
+    """The run's params, metrics and tags; its id, status and start time belong to MLflow.
+
+    Raises:
+        SchemaError: a metric is infinite, which MLflow would hand back as 1.8e308.
+    """
+    metrics: dict[str, float] = {}
+    for field, prefix in _METRIC_FIELDS.items():
+        for name, value in getattr(record, field).items():
+            if math.isinf(value):
+                raise SchemaError(
+                    f"{prefix}{name} is {value}",
+                    rule="metrics are finite, or NaN for 'not defined for this dataset'",
+                    fix="make the measure return NaN where it is not defined",
+                )
+            metrics[prefix + name] = float(value)
+    tags = {tag: getattr(record, field) for field, tag in _TEXT_TAGS.items() if getattr(record, field)}
+    tags[keys.TAG_SCHEMA] = str(keys.SCHEMA_VERSION)
+    tags[keys.TAG_SEED] = str(record.seed)
+    if record.row_sketch:
+        tags[keys.TAG_ROW_SKETCH] = "".join(record.row_sketch)
+    if record.complete:
+        tags[keys.TAG_COMPLETE] = "true"
+    if record.failure:
+        tags[keys.TAG_FAILURE] = record.failure
+    params = {keys.HP + name: _to_text(value) for name, value in record.hp.items()}
+    return Encoded(params, metrics, tags)
+
+
+def decode(
+    params: Mapping[str, str],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    *,
+    run_id: str = "",
+    status: str = "RUNNING",
+    start_time: int = 0,
+) -> RunRecord:
+    """The record of a run of ours.
+
+    Raises:
+        SchemaError: the run carries no schema version, or one that this package does not know.
+    """
+    version = tags.get(keys.TAG_SCHEMA)
+    if version != str(keys.SCHEMA_VERSION):
+        raise SchemaError(
+            f"run was written with schema version {version or '(none)'}",
+            where=f"run {run_id or '(unnamed)'}, tag {keys.TAG_SCHEMA}",
+            rule=f"this package reads schema version {keys.SCHEMA_VERSION}",
+            fix="upgrade the package to the version that wrote the run, or use another tracking store",
+        )
+    by_prefix = {
+        field: {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
+        for field, prefix in _METRIC_FIELDS.items()
+    }
+    texts = {field: tags.get(tag, "") for field, tag in _TEXT_TAGS.items()}
+    sketch = tags.get(keys.TAG_ROW_SKETCH, "")
+    return RunRecord(
+        run_id=run_id,
+        status=status,
+        start_time=start_time,
+        complete=tags.get(keys.TAG_COMPLETE) == "true",
+        seed=int(tags.get(keys.TAG_SEED, "0")),
+        row_sketch=tuple(sketch[i : i + _SKETCH_DIGITS] for i in range(0, len(sketch), _SKETCH_DIGITS)),
+        hp={
+            key.removeprefix(keys.HP): _from_text(key.removeprefix(keys.HP), text)
+            for key, text in params.items()
+            if key.startswith(keys.HP)
+        },
+        failure=tags.get(keys.TAG_FAILURE),
+        **texts,
+        **by_prefix,
+    )
+
+
+def hp_values(hp: Hyperparameters) -> dict[str, HpValue]:
+    """Hj as a record holds it."""
+    return {field.name: getattr(hp, field.name) for field in dataclasses.fields(Hyperparameters)}
+
+
+def _to_text(value: HpValue) -> str:
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _from_text(name: str, text: str) -> HpValue:
+    hint = typing.get_type_hints(Hyperparameters).get(name)
+    if hint is str:
+        return text
+    if hint in (int, float):
+        return typing.cast(HpValue, hint(text))
+    # A hyperparameter that another version of the package had: the narrowest type that writes the same text.
+    for kind in (int, float):
+        try:
+            value = kind(text)
+        except ValueError:
+            continue
+        if _to_text(value) == text:
+            return value
+    return text == "True" if text in ("True", "False") else text

@@ -1,0 +1,166 @@
+"""One MLflow run from start to end: params first, everything else in one batch at the end, and always a true status."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import DatasetInput, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from predictor.errors import PredictorError, TrackingError
+from predictor.schema import RunRecord, encode, keys
+from predictor.tracking.store import connect, experiment_id
+
+_METRICS_PER_BATCH = 1000  # MLflow's limit
+_LIVE_SECONDS = 60.0
+_current: ContextVar[TrackedRun | None] = ContextVar("current_run", default=None)
+
+
+class TrackedRun:
+    """What a flow may write on its run. Made by :func:`tracked_run`.
+
+    Files put into `artifacts` are uploaded when the run ends well, just before the final batch: a reader that sees
+    `predictor.complete` finds everything in place.
+    """
+
+    def __init__(self, client: MlflowClient, run_id: str, experiment: str, artifacts: Path) -> None:
+        self.client = client
+        self.run_id = run_id
+        self.experiment_id = experiment
+        self.artifacts = artifacts
+        self._curves: list[Metric] = []
+        self._flushed = time.monotonic()
+
+    def describe(self, *, params: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None) -> None:
+        """Write params and tags at the start, in one batch."""
+        self.client.log_batch(
+            self.run_id,
+            params=[Param(k, v) for k, v in (params or {}).items()],
+            tags=[RunTag(k, v) for k, v in (tags or {}).items()],
+        )
+
+    def inputs(self, datasets: Sequence[DatasetInput]) -> None:
+        """Name the datasets that the run reads."""
+        self.client.log_inputs(self.run_id, list(datasets))
+
+    def curve(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a point to curves by their full key. Points are kept and go out with the final batch; a run of more than
+        a minute sends them about once a minute, so that its curves can be watched."""
+        now = int(time.time() * 1000)
+        self._curves += [Metric(key, value, now, step) for key, value in values.items()]
+        if time.monotonic() - self._flushed > _LIVE_SECONDS:
+            self._send(self._curves)
+            self._curves = []
+            self._flushed = time.monotonic()
+
+    def finish(self, *, metrics: Mapping[str, float] | None = None, tags: Mapping[str, str] | None = None) -> None:
+        """Upload the artifacts, then write all results in one batch."""
+        if any(self.artifacts.iterdir()):
+            self.client.log_artifacts(self.run_id, str(self.artifacts))
+        now = int(time.time() * 1000)
+        results = [Metric(key, value, now, 0) for key, value in (metrics or {}).items()]
+        self._send(self._curves + results, tags)
+        self._curves = []
+
+    def finish_record(self, record: RunRecord) -> None:
+        """Finish with a complete record."""
+        encoded = encode(record)
+        self.finish(metrics=encoded.metrics, tags=encoded.tags)
+
+    def _send(self, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None) -> None:
+        batches = [metrics[i : i + _METRICS_PER_BATCH] for i in range(0, len(metrics), _METRICS_PER_BATCH)] or [[]]
+        for batch in batches[:-1]:
+            self.client.log_batch(self.run_id, metrics=batch)
+        # The tags, and with them `predictor.complete`, ride on the last batch: never complete before all is there.
+        self.client.log_batch(self.run_id, metrics=batches[-1], tags=[RunTag(k, v) for k, v in (tags or {}).items()])
+
+
+@contextmanager
+def tracked_run(
+    kind: str,
+    *,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    run_name: str | None = None,
+    params: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Iterator[TrackedRun]:
+    """A run that ends FINISHED, FAILED with its reason in a tag, or KILLED.
+
+    Inside another tracked run it is a child of it. The outermost one continues the run that `mlflow run` has made.
+
+    Args:
+        kind: the tag `predictor.kind`.
+        params, tags: written at once, in one batch.
+
+    Raises:
+        TrackingError: the store cannot be reached. Whatever the block raises is raised again.
+    """
+    parent = _current.get()
+    uri = connect(tracking_uri) if parent is None or tracking_uri else None
+    client = MlflowClient(uri) if parent is None else parent.client
+    run_id, owner = _open(client, parent, experiment, run_name)
+    with tempfile.TemporaryDirectory(prefix="predictor-run-") as folder:
+        run = TrackedRun(client, run_id, owner, Path(folder))
+        token = _current.set(run)
+        status, failure = "FINISHED", None
+        try:
+            opening = {keys.TAG_KIND: kind, keys.TAG_SCHEMA: str(keys.SCHEMA_VERSION), **(tags or {})}
+            run.describe(params=params, tags=opening)
+            yield run
+        except PredictorError as error:
+            status, failure = "FAILED", error.one_line()
+            raise
+        except KeyboardInterrupt as error:
+            status, failure = "KILLED", f"interrupted by {getattr(error, 'signal_name', 'SIGINT')}"
+            raise
+        except SystemExit as error:
+            if error.code:
+                status, failure = "FAILED", f"exit code {error.code}"
+            raise
+        except BaseException as error:
+            status, failure = "FAILED", f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            _current.reset(token)
+            _close(client, run_id, status, failure)
+
+
+def _open(
+    client: MlflowClient, parent: TrackedRun | None, experiment: str | None, run_name: str | None
+) -> tuple[str, str]:
+    given = os.environ.get("MLFLOW_RUN_ID") if parent is None else None
+    if given:
+        try:
+            run = client.get_run(given)
+        except MlflowException as error:
+            raise TrackingError(
+                f"the run {given} that `mlflow run` made is not in this tracking store",
+                where=str(client.tracking_uri),
+                rule="`mlflow run` and the entry point must see the same store",
+                fix="a relative sqlite:/// path depends on the folder: start `mlflow run .` in the project, or set "
+                "MLFLOW_TRACKING_URI to an absolute path",
+            ) from error
+        os.environ.pop("MLFLOW_RUN_ID")  # a later run in this process is a run of its own
+        if run_name:
+            client.update_run(given, name=run_name)
+        return given, str(run.info.experiment_id)
+    tags = {"mlflow.source.name": "predictor", "mlflow.source.type": "LOCAL"}
+    if parent is not None:
+        tags["mlflow.parentRunId"] = parent.run_id
+    owner = experiment_id(client, experiment) if experiment or parent is None else parent.experiment_id
+    created = client.create_run(owner, run_name=run_name, tags=tags)
+    return str(created.info.run_id), owner
+
+
+def _close(client: MlflowClient, run_id: str, status: str, failure: str | None) -> None:
+    if failure:
+        client.set_tag(run_id, keys.TAG_FAILURE, failure[:5000])
+    client.set_terminated(run_id, status)

@@ -1,0 +1,95 @@
+"""Which MLflow tracking store is in use, and whether it answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from predictor.errors import TrackingError
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+
+
+def connect(uri: str | None = None) -> str:
+    """Point MLflow at the tracking store and make sure that it answers.
+
+    Args:
+        uri: a database, a server, or None for `MLFLOW_TRACKING_URI` and, without that, `sqlite:///mlflow.db`.
+
+    Returns:
+        The URI in use.
+
+    Raises:
+        TrackingError: the store cannot be reached, or was made by another version of MLflow.
+    """
+    chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    if "://" not in chosen or chosen.startswith("file:"):
+        raise TrackingError(
+            f"'{chosen}' is a file store, which MLflow no longer supports",
+            where="tracking URI",
+            rule="sqlite:///FILE.db, postgresql://…, or http(s)://HOST:PORT",
+            fix=f"set MLFLOW_TRACKING_URI={DEFAULT_URI}",
+        )
+    try:
+        # One try of ten seconds: MLflow's own seven retries would keep a mistyped address waiting for minutes.
+        with _environment(MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_HTTP_REQUEST_TIMEOUT="10"):
+            mlflow.set_tracking_uri(chosen)
+            MlflowClient(chosen).search_experiments(max_results=1)
+    except Exception as error:  # SQLAlchemy, requests and MLflow each have their own family
+        raise _unreachable(chosen, error) from error
+    return chosen
+
+
+def _unreachable(uri: str, error: Exception) -> TrackingError:
+    text = str(error)
+    if "schema" in text.lower() and "database" in text.lower():
+        return TrackingError(
+            "the tracking database was made by another version of MLflow",
+            where=uri,
+            rule=f"its tables must be those of mlflow {mlflow.__version__}",
+            fix=f"back the database up, then run: mlflow db upgrade {uri}",
+        )
+    return TrackingError(
+        f"the tracking store does not answer ({type(error).__name__}: {text.splitlines()[0] if text else 'no reason given'})",
+        where=uri,
+        rule="the store must be reachable before a run starts, so that no result is lost",
+        fix="check MLFLOW_TRACKING_URI, that the server runs, and that the folder of a database file exists and is writable",
+    )
+
+
+def experiment_id(client: MlflowClient, name: str | None = None) -> str:
+    """The id of an experiment by name, made when absent; the one of `mlflow run` or 'Default' when no name is given."""
+    if name is None:
+        given = os.environ.get("MLFLOW_EXPERIMENT_ID")
+        if given:
+            return given
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "Default"
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(name))
+    except MlflowException as error:
+        found = client.get_experiment_by_name(name)  # another process may have made it in between
+        if found is None:
+            raise TrackingError(f"experiment '{name}' cannot be made: {error.message}") from error
+        return str(found.experiment_id)
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
