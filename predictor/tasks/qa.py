@@ -1,0 +1,68 @@
+"""Extractive question answering, scored as SQuAD v1.1 does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from predictor.data.example import Example, Message
+from predictor.errors import DataError
+from predictor.metrics import squad
+from predictor.tasks.base import TaskScores
+
+
+class QuestionAnswering:
+    """Reads `context`, `question` and `answers`; scores exact match (the headline) and F1, both fractions.
+
+    Where a reference holds Chinese or Japanese, `f1_cjk` (F1 over characters, not an official score) is added.
+    """
+
+    name = "qa"
+    headline = "exact_match"
+    max_new_tokens = 64
+
+    def accepts(self, example: Example) -> str | None:
+        """None when the example can be used, otherwise what it lacks."""
+        parts = (("context", example.context), ("question", example.question), ("answer", example.answer))
+        lacking = [name for name, text in parts if not (text or "").strip()]
+        return f"lacks {_listed(lacking)}" if lacking else None
+
+    def prompt(self, example: Example) -> list[Message]:
+        """One user turn and no system turn."""
+        return [Message("user", f"Context: {example.context or ''}\nQuestion: {example.question or ''}")]
+
+    def target(self, example: Example) -> str:
+        """The first answer."""
+        return example.answer
+
+    def parse(self, generated: str) -> str:
+        """The generated text without surrounding white space."""
+        return generated.strip()
+
+    def score(self, answers: Sequence[str], examples: Sequence[Example]) -> TaskScores:
+        """Scores of parsed answers against the examples' references, in the same order.
+
+        Raises:
+            DataError: nothing to score, unequal numbers of answers and examples, or an example without references.
+        """
+        if not examples or len(answers) != len(examples):
+            raise DataError(
+                f"{len(answers)} answers cannot be scored against {len(examples)} questions",
+                rule="one answer for each question, and at least one question",
+            )
+        for example in examples:
+            if not example.answers:
+                raise DataError(
+                    f"question '{example.id}' has no accepted answer",
+                    rule="every scored question has at least one reference answer, as in SQuAD v1.1",
+                    fix="leave unanswerable questions out of the evaluation file",
+                )
+        references = [example.answers for example in examples]
+        metrics = {"exact_match": squad.exact_match, "f1": squad.f1}
+        if any(squad.has_cjk(text) for accepted in references for text in accepted):
+            metrics["f1_cjk"] = squad.f1_cjk
+        rows = {name: [metric(*pair) for pair in zip(answers, references)] for name, metric in metrics.items()}
+        return TaskScores(mean={name: sum(scores) / len(scores) for name, scores in rows.items()}, rows=rows)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
