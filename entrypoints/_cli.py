@@ -5,16 +5,12 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
-# `python entrypoints/VERB.py` puts this folder on the path, not the project's.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from predictor import environment, interrupts  # noqa: E402
-from predictor.config import from_strings  # noqa: E402
-from predictor.errors import PredictorError  # noqa: E402
-from predictor.progress import Progress  # noqa: E402
+from predictor import environment, interrupts
+from predictor.config import from_strings
+from predictor.errors import PredictorError
+from predictor.progress import Progress
 
 C = TypeVar("C")
 

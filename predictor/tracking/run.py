@@ -69,10 +69,10 @@ class TrackedRun:
         self._send(self._curves + results, tags)
         self._curves = []
 
-    def finish_record(self, record: RunRecord) -> None:
-        """Finish with a complete record."""
+    def finish_record(self, record: RunRecord, tags: Mapping[str, str] | None = None) -> None:
+        """Finish with a complete record, and tags that are MLflow's own."""
         encoded = encode(record)
-        self.finish(metrics=encoded.metrics, tags=encoded.tags)
+        self.finish(metrics=encoded.metrics, tags={**encoded.tags, **(tags or {})})
 
     def _send(self, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None) -> None:
         batches = [metrics[i : i + _METRICS_PER_BATCH] for i in range(0, len(metrics), _METRICS_PER_BATCH)] or [[]]
@@ -98,6 +98,7 @@ def tracked_run(
 
     Args:
         kind: the tag `predictor.kind`.
+        run_name: of a run that is made here; the one that `mlflow run` made keeps the name that it has.
         params, tags: written at once, in one batch.
 
     Raises:
@@ -149,8 +150,6 @@ def _open(
                 "MLFLOW_TRACKING_URI to an absolute path",
             ) from error
         os.environ.pop("MLFLOW_RUN_ID")  # a later run in this process is a run of its own
-        if run_name:
-            client.update_run(given, name=run_name)
         return given, str(run.info.experiment_id)
     tags = {"mlflow.source.name": "predictor", "mlflow.source.type": "LOCAL"}
     if parent is not None:

@@ -1,0 +1,33 @@
+# Two commands do all the set-up: `make quickstart` and `make test`.
+
+VENV := .venv
+PYTHON ?= python3.11
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: quickstart test venv check lint types benchmark
+
+quickstart: venv  ## the whole idea in one run: fine-tunes, predictor, registry, ranking
+	mlflow run . --env-manager local --experiment-name quickstart
+
+test: venv  ## the tests; no network, no GPU
+	python -m pytest
+
+venv: $(VENV)/.ready  ## the environment with pinned versions
+
+$(VENV)/.ready: pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[dev]"
+	touch $@
+
+check: lint types  ## what CI asks of the code's form
+
+lint: venv
+	ruff check .
+	ruff format --check .
+
+types: venv
+	mypy
+
+MLproject: predictor/config.py entrypoints/*.py
+	python -m entrypoints._mlproject > $@

@@ -1,0 +1,148 @@
+"""The base model M and its tokenizer, from a folder or the hub."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from predictor.errors import ModelError
+from predictor.finetune.device import Device
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_BLOCK = 1 << 20
+
+
+@dataclass
+class BaseModel:
+    """A loaded base model.
+
+    Attributes:
+        source: the folder or hub id that it was loaded from.
+        digest: 16 hex digits over its weights (of a hub model: its commit).
+        device: where it runs.
+    """
+
+    source: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    digest: str
+    device: Device
+
+
+def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a base model, padding on the left, with a pad token and a chat template.
+
+    Raises:
+        ModelError: it cannot be found, or has no chat template.
+    """
+    from transformers import AutoTokenizer
+
+    _require_present(source)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        raise _unloadable("tokenizer", source, error) from error
+    if not tokenizer.chat_template:
+        raise ModelError(
+            "the base model's tokenizer has no chat template",
+            where=source,
+            rule="examples are put to the model as chat turns",
+            fix="use an instruct model, such as Qwen/Qwen2.5-7B-Instruct-1M",
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    # Right padding makes a decoder continue from pad tokens and gives wrong answers.
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def load_base_model(source: str, device: Device) -> BaseModel:
+    """Load M in the device's dtype with the attention that it supports.
+
+    Raises:
+        ModelError: the model is absent (and the hub out of reach), or its files are damaged.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    tokenizer = load_tokenizer(source)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            source,
+            # A model loaded by name without a dtype comes in float32, twice the memory of its own weights.
+            dtype=getattr(torch, device.dtype_name),
+            attn_implementation=device.attention,
+            use_safetensors=True,
+        )
+    except Exception as error:  # safetensors, torch and transformers each have their own family
+        raise _unloadable("weights", source, error) from error
+    model.to(device.kind)
+    model.eval()
+    return BaseModel(source, model, tokenizer, weights_digest(source, model), device)
+
+
+def weights_digest(source: str, model: PreTrainedModel | None = None) -> str:
+    """Identity of the weights: the hub's commit, or a hash over the files of a folder in the order of their names."""
+    folder = Path(source)
+    if not folder.is_dir():
+        commit = getattr(getattr(model, "config", None), "_commit_hash", None)
+        return str(commit or "unknown")[:16]
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        digest.update(file.name.encode())
+        with file.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def _require_present(source: str) -> None:
+    folder = Path(source).expanduser()
+    looks_local = folder.is_absolute() or source.startswith((".", "~")) or source.count("/") != 1
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelError(
+                "the folder holds no model",
+                where=str(folder.resolve()),
+                rule="a base model's folder has config.json, tokenizer.json and *.safetensors",
+                fix="name the folder that `save_pretrained` wrote",
+            )
+    elif looks_local:
+        raise ModelError(
+            f"base model '{source}' does not exist",
+            where=str(folder.resolve()),
+            rule="base_model is 'lab' (embedded), a folder, or a hub id OWNER/NAME",
+            fix="check the path, or leave base_model out to use the embedded one",
+        )
+    else:
+        _require_hub(source)
+
+
+def _require_hub(source: str) -> None:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        hf_hub_download(source, "config.json", etag_timeout=5)
+    except Exception as error:  # the hub client has a dozen families; each means that the model is not to be had
+        raise ModelError(
+            f"base model '{source}' is not in the local cache and cannot be fetched ({type(error).__name__})",
+            where="Hugging Face hub",
+            rule="a hub id needs the network once, or a cache filled before",
+            fix="connect, or run `hf download "
+            + source
+            + "` where there is a network and copy the cache, or use base_model=lab",
+        ) from error
+
+
+def _unloadable(part: str, source: str, error: Exception) -> ModelError:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return ModelError(
+        f"the base model's {part} cannot be loaded: {first}",
+        where=source,
+        rule="config.json, tokenizer.json and *.safetensors of a causal language model that needs no code of its own",
+        fix="load the model once with AutoModelForCausalLM to see what is missing, or download it again",
+    )

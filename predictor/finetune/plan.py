@@ -1,0 +1,164 @@
+"""Hj on given data and a given device, worked out before anything is loaded: steps, accumulation, checkpointing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from predictor.config import Hyperparameters
+from predictor.errors import ConfigError
+from predictor.finetune.device import Device
+
+_CPU_ROWS = 64
+_CUDA_ROWS = 8
+_EVALUATIONS = 4
+"""Points of the eval/loss curve after the first step."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How the optimizer steps of one fine-tune come about.
+
+    Attributes:
+        per_device_batch_size: rows of one forward pass; `gradient_accumulation_steps` of them, on each of `processes`
+            devices, make the global batch.
+        max_steps: optimizer steps in all.
+        warmup_steps: optimizer steps in which the learning rate rises.
+        eval_steps: optimizer steps between two points of the eval/loss curve.
+    """
+
+    per_device_batch_size: int
+    gradient_accumulation_steps: int
+    max_steps: int
+    warmup_steps: int
+    eval_steps: int
+
+
+def plan_training(hp: Hyperparameters, rows: int, device: Device, processes: int = 1) -> TrainingPlan:
+    """The plan for `rows` training rows.
+
+    Raises:
+        ConfigError: per_device_batch_size does not divide the global batch.
+    """
+    share, left = divmod(hp.batch_size, processes)
+    if left:
+        raise ConfigError(
+            f"batch_size={hp.batch_size} cannot be shared by {processes} devices",
+            where="-P batch_size",
+            rule="the global batch is a multiple of the number of devices",
+        )
+    if hp.per_device_batch_size:
+        per_device = hp.per_device_batch_size
+        if share % per_device:
+            raise ConfigError(
+                f"per_device_batch_size={per_device} does not divide the batch of {share} rows on each device",
+                where="-P per_device_batch_size",
+                rule="batch_size = per_device_batch_size × gradient accumulation × devices",
+                fix=f"set per_device_batch_size={_largest_divisor(share, per_device)}, or 0 to let it be chosen",
+            )
+    else:
+        per_device = _largest_divisor(share, _CUDA_ROWS if device.kind == "cuda" else _CPU_ROWS)
+    steps = hp.max_steps or math.ceil(hp.epochs * math.ceil(rows / hp.batch_size))
+    return TrainingPlan(
+        per_device_batch_size=per_device,
+        gradient_accumulation_steps=share // per_device,
+        max_steps=steps,
+        warmup_steps=math.ceil(hp.warmup_ratio * steps),
+        eval_steps=max(1, math.ceil(steps / _EVALUATIONS)),
+    )
+
+
+def sft_arguments(
+    hp: Hyperparameters, plan: TrainingPlan, device: Device, *, seed: int, output_dir: str, checkpointing: bool
+) -> dict[str, Any]:
+    """Keyword arguments of TRL's `SFTConfig`. Every value that a result depends on is written here, because TRL's own
+    defaults suit a GPU and change with its versions.
+
+    Args:
+        checkpointing: recompute activations in the backward pass to save memory.
+    """
+    return {
+        "output_dir": output_dir,
+        # what is learnt
+        "max_length": None,  # rows are refused, not cut, before they reach the trainer
+        "packing": False,  # packed rows would change how many examples one step of `batch_size` sees
+        "padding_free": device.flash_attention,
+        "completion_only_loss": None,  # the labels are already masked
+        "assistant_only_loss": False,
+        "loss_type": "nll",
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "remove_unused_columns": False,
+        # steps
+        "per_device_train_batch_size": plan.per_device_batch_size,
+        "per_device_eval_batch_size": plan.per_device_batch_size,
+        "gradient_accumulation_steps": plan.gradient_accumulation_steps,
+        "max_steps": plan.max_steps,
+        "num_train_epochs": hp.epochs,
+        "train_sampling_strategy": "group_by_length",
+        "length_column_name": "length",
+        "dataloader_drop_last": False,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": device.kind == "cuda",
+        "average_tokens_across_devices": True,
+        # optimizer
+        "optim": "adamw_torch_fused",
+        "learning_rate": hp.learning_rate,
+        "lr_scheduler_type": hp.lr_scheduler,
+        "warmup_steps": plan.warmup_steps,
+        "weight_decay": hp.weight_decay,
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.999,
+        "adam_epsilon": 1e-8,
+        "max_grad_norm": 1.0,
+        "label_smoothing_factor": 0.0,
+        "neftune_noise_alpha": None,
+        # arithmetic and memory
+        "use_cpu": device.kind == "cpu",
+        "bf16": device.bf16,
+        "fp16": False,
+        "tf32": None,
+        "activation_checkpointing": checkpointing,
+        "activation_checkpointing_kwargs": {"use_reentrant": False} if checkpointing else None,
+        "activation_offloading": False,
+        "torch_compile": False,
+        # seeds
+        "seed": seed,
+        "data_seed": seed,
+        "full_determinism": False,
+        # what is written: our own callback logs every step, nothing else does
+        "logging_strategy": "steps",
+        "logging_steps": 1,
+        "logging_first_step": True,
+        "logging_nan_inf_filter": False,  # a NaN loss must be seen
+        "eval_strategy": "steps",
+        "eval_steps": plan.eval_steps,
+        "prediction_loss_only": True,
+        "save_strategy": "no",
+        "report_to": "none",
+        "push_to_hub": False,
+        "disable_tqdm": True,
+        "skip_memory_metrics": True,
+    }
+
+
+def lora_arguments(hp: Hyperparameters) -> dict[str, Any]:
+    """Keyword arguments of peft's `LoraConfig`."""
+    from predictor.config import split_list
+
+    modules = split_list(hp.target_modules)
+    return {
+        "task_type": "CAUSAL_LM",
+        "r": hp.lora_r,
+        "lora_alpha": hp.lora_alpha,
+        "lora_dropout": hp.lora_dropout,
+        "target_modules": "all-linear" if modules in ((), ("all-linear",)) else list(modules),
+        "bias": "none",
+        "init_lora_weights": True,
+        "use_rslora": False,
+        "use_dora": False,
+    }
+
+
+def _largest_divisor(number: int, most: int) -> int:
+    return next(d for d in range(min(number, most), 0, -1) if number % d == 0)

@@ -1,0 +1,76 @@
+"""A TrainerCallback that hands every step to plain functions, so that nothing in the training knows of MLflow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from transformers import TrainerCallback
+
+from predictor.errors import TrainingError
+
+OnLog = Callable[[int, Mapping[str, float]], None]
+"""Gets the optimizer step and values under full curve keys (`train/loss`, `eval/loss`, ...)."""
+
+_CURVES = {
+    "loss": "train/loss",
+    "grad_norm": "train/grad_norm",
+    "learning_rate": "train/learning_rate",
+    "eval_loss": "eval/loss",
+}
+
+
+class StepObserver(Protocol):
+    """What watches the first steps for the train tier of the probe."""
+
+    steps: int
+    """How many optimizer steps it watches."""
+
+    def before_optimizer_step(self, model: Any) -> None:
+        """The gradients of the step are in place."""
+        ...
+
+    def after_step(self, model: Any, loss: float, grad_norm: float) -> None:
+        """The step is done; at step `steps` this may take its time, and is not counted as training."""
+        ...
+
+
+class Watch(TrainerCallback):
+    """Passes curves on, feeds the observer, ends the run on a loss that is not a number.
+
+    Args:
+        observer: watches the first `observer.steps` steps; None when nobody does.
+        stop_after: end the training after this many steps; the schedule stays that of the whole run.
+    """
+
+    def __init__(self, on_log: OnLog, observer: StepObserver | None, stop_after: int | None) -> None:
+        self.on_log_values = on_log
+        self.observer = observer
+        self.stop_after = stop_after
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.observer is not None and state.global_step < self.observer.steps:
+            self.observer.before_optimizer_step(kwargs["model"])
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any
+    ) -> None:
+        step = int(state.global_step)
+        values = {key: float(logs[name]) for name, key in _CURVES.items() if logs and name in logs}
+        if not values:
+            return
+        for key, value in values.items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"{key} became {value} at step {step} of {state.max_steps}",
+                    where="training",
+                    rule="the loss and the gradient stay finite",
+                    fix="lower learning_rate or raise warmup_ratio; look for broken rows in the dataset",
+                )
+        self.on_log_values(step, values)
+        if "train/loss" in values:
+            if self.observer is not None and step <= self.observer.steps:
+                self.observer.after_step(kwargs["model"], values["train/loss"], values["train/grad_norm"])
+            if self.stop_after is not None and step >= self.stop_after:
+                control.should_training_stop = True

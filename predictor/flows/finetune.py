@@ -1,0 +1,103 @@
+"""The story of one fine-tune: read, look, train, score, record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from predictor.config import FinetuneConfig, check
+from predictor.progress import SILENT, Progress
+from predictor.schema import RunRecord, keys
+
+
+def finetune(
+    config: FinetuneConfig,
+    progress: Progress = SILENT,
+    *,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+) -> RunRecord:
+    """Fine-tune the base model on a dataset, score it, and record everything as one MLflow run.
+
+    Args:
+        config: Di, the evaluation, M, Hj and the seed.
+        experiment: the MLflow experiment; that of the surrounding run when None.
+        tracking_uri: the store; `MLFLOW_TRACKING_URI` when None.
+
+    Returns:
+        The record as it stands in the store.
+
+    Raises:
+        PredictorError: whatever was wrong; the run is FAILED with the reason in a tag.
+    """
+    from predictor.tracking import tracked_run
+
+    check(config)
+    with tracked_run(
+        keys.KIND_FINETUNE, experiment=experiment, tracking_uri=tracking_uri, run_name=_run_name(config)
+    ) as run:
+        return _finetune(config, run, progress)
+
+
+def _finetune(config: FinetuneConfig, run, progress: Progress) -> RunRecord:  # noqa: ANN001 - TrackedRun imports mlflow
+    from predictor.finetune.train import save_adapter
+    from predictor.flows.evaluation import evaluate, write_predictions
+    from predictor.flows.look import Look
+    from predictor.flows.materials import gather, keep_rejections, mlflow_inputs
+    from predictor.flows.opening import identity, opening_record, write_config
+    from predictor.flows.stopwatch import Stopwatch, peak_memory_mb
+    from predictor.report.learning_curve import learning_curve
+    from predictor.schema import encode
+
+    watch = Stopwatch()
+    with watch.part("read"):
+        materials = gather(config)
+    record = opening_record(keys.KIND_FINETUNE, config, materials)
+    opening = encode(record)
+    run.describe(params=opening.params, tags=opening.tags)
+    run.inputs(mlflow_inputs(config, materials))
+    for name, dataset in (("train", materials.dataset), ("eval", materials.evaluation)):
+        if keep_rejections(run, dataset, name):
+            progress.note(f"{len(dataset.rejections)} of {dataset.rows} rows of {dataset.source} are refused: see {name}_rejected.jsonl")
+
+    curves: dict[str, list[tuple[int, float]]] = {}
+
+    def on_log(step: int, values: Mapping[str, float]) -> None:
+        for key, value in values.items():
+            curves.setdefault(key, []).append((step, value))
+        run.curve(step, values)
+
+    look = Look(config, materials, watch, progress)
+    look.before_training()
+    tuned = look.train(on_log)
+    headline = materials.task.headline
+    with watch.part("evaluate"):
+        progress.stage("evaluate", len(materials.scored))
+        evaluation = evaluate(tuned.model, look.base, materials.task, materials.scored, progress)
+    save_adapter(tuned.model, run.artifacts / "adapter")
+    write_config(run.artifacts, config)
+    tags = write_predictions(run.artifacts, evaluation)
+    learning_curve(curves, look.probe_steps).savefig(run.artifacts / "learning_curve.png", dpi=110)
+    record = dataclasses.replace(
+        record,
+        base_model_digest=look.base.digest,
+        encoder_digest=look.encoder_digest,
+        probe=look.features,
+        scores=evaluation.metrics(headline),
+        costs={
+            **watch.costs(),
+            "train_tokens": float(tuned.tokens),
+            "train_steps": float(tuned.steps),
+            "trainable_parameters": float(tuned.trainable_parameters),
+            "total_parameters": float(tuned.total_parameters),
+            "peak_memory_mb": peak_memory_mb(),
+        },
+        complete=True,
+    )
+    record = dataclasses.replace(record, config_hash=identity(config, record))
+    run.finish_record(record, tags)
+    return dataclasses.replace(record, run_id=run.run_id, status="FINISHED")
+
+
+def _run_name(config: FinetuneConfig) -> str:
+    return f"{config.dataset.rsplit('/', 1)[-1]} r{config.lora_r} lr{config.learning_rate:g} s{config.seed}"

@@ -1,0 +1,39 @@
+"""The curves of one fine-tune as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Curve = Sequence[tuple[int, float]]
+
+
+def learning_curve(curves: Mapping[str, Curve], probe_steps: int) -> Figure:
+    """Loss, gradient norm and learning rate over the optimizer steps; the probe's share is shaded.
+
+    Args:
+        curves: points (step, value) by curve key (`train/loss`, `eval/loss`, ...).
+        probe_steps: optimizer steps that the probe saw; 0 for none.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 5.5), layout="constrained")
+    loss, norm, rate = figure.subplots(3, 1, sharex=True, height_ratios=[3, 1, 1])
+    for key, style in (("train/loss", {"lw": 1.2}), ("eval/loss", {"marker": "o", "ms": 4, "lw": 1.2})):
+        if curves.get(key):
+            loss.plot(*zip(*curves[key], strict=True), label=key, **style)
+    loss.set_ylabel("loss (nats per token)")
+    loss.legend(frameon=False)
+    for axes, key, label in ((norm, "train/grad_norm", "gradient norm"), (rate, "train/learning_rate", "learning rate")):
+        if curves.get(key):
+            axes.plot(*zip(*curves[key], strict=True), lw=1.2, color="0.35")
+        axes.set_ylabel(label)
+    for axes in (loss, norm, rate):
+        if probe_steps:
+            axes.axvspan(0, probe_steps, color="tab:orange", alpha=0.12, lw=0)
+        axes.spines[["top", "right"]].set_visible(False)
+    rate.set_xlabel("optimizer step (shaded: what the probe sees)")
+    return figure
