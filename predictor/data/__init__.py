@@ -1,0 +1,22 @@
+"""Files → Examples: formats, validation, splits and fingerprints."""
+
+from __future__ import annotations
+
+from predictor.data.example import Example, Message
+from predictor.data.fingerprint import shares_rows
+from predictor.data.loading import Dataset, load
+from predictor.data.rejection import Rejection
+from predictor.data.split import split_evaluation, subsample
+from predictor.data.writing import write_squad
+
+__all__ = [
+    "Dataset",
+    "Example",
+    "Message",
+    "Rejection",
+    "load",
+    "shares_rows",
+    "split_evaluation",
+    "subsample",
+    "write_squad",
+]

@@ -1,0 +1,60 @@
+"""Which dataset format a file is in, told from its first rows, with the reason for the guess."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from predictor.catalog import Catalog
+from predictor.data.formats.base import Format, Guess
+from predictor.data.formats.messages import Messages
+from predictor.data.formats.squad import Squad
+from predictor.data.rejection import shown
+from predictor.errors import DataError
+
+FORMATS: Catalog[Format] = Catalog("dataset format")
+"""Every format, the most telling shapes first: between equal claims the earlier one wins."""
+for _format in (Squad(), Messages()):
+    FORMATS.add(_format.name, _format)
+
+SAMPLE = 200
+"""Raw rows from which the format is told."""
+
+
+def detect(sample: Sequence[Any], wanted: str, where: str) -> tuple[str, Guess]:
+    """The format's name and its claim.
+
+    Args:
+        sample: the first raw rows, unparsed rows left out.
+        wanted: a format's name, or `auto`.
+
+    Raises:
+        ConfigError: `wanted` is no format.
+        DataError: no row has the shape of the wanted format, or of any format.
+    """
+    if wanted != "auto":
+        guess = FORMATS.get(wanted, where="format").detect(sample)
+        if guess is None:
+            raise DataError(
+                f"no sampled row is in the format '{wanted}'; {_seen(sample)}",
+                where=where,
+                rule=f"{wanted} needs {FORMATS.get(wanted).needs}",
+                fix="leave format=auto, or rename the fields",
+            )
+        return wanted, guess
+    guesses = [(name, guess) for name, entry in FORMATS if (guess := entry.detect(sample)) is not None]
+    if not guesses:
+        needs = "; ".join(f"{name}: {entry.needs}" for name, entry in FORMATS)
+        raise DataError(
+            f"the rows are in no known format; {_seen(sample)}",
+            where=where,
+            rule=needs,
+            fix="rename the fields to those of the nearest format",
+        )
+    return max(guesses, key=lambda pair: pair[1].share)
+
+
+def _seen(sample: Sequence[Any]) -> str:
+    if not sample:
+        return "no row could be parsed"
+    return f"the first row is {shown(sample[0], 200)}"

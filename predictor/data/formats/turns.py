@@ -1,0 +1,157 @@
+"""Conversations in whatever spelling: who speaks, what is said, and what was asked before the last answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from predictor.data.containers.values import CONTENT_KEYS, ROLE_KEYS, Unusable
+from predictor.data.example import Example, Message
+from predictor.data.fingerprint import passage_group
+from predictor.data.formats.base import filled, keyed, missing
+from predictor.data.formats.qa_turn import parse_passage_question
+from predictor.data.rejection import shown
+
+ROLES: Mapping[str, str] = {
+    "system": "system", "developer": "system", "系统": "system",
+    "user": "user", "human": "user", "prompter": "user", "customer": "user", "用户": "user", "人类": "user",
+    "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant",
+    "ai": "assistant", "bing": "assistant", "bard": "assistant", "助手": "assistant",
+    "function_call": "assistant", "tool_call": "assistant",
+    "tool": "tool", "function": "tool", "observation": "tool", "ipython": "tool", "function_response": "tool",
+    "tool_response": "tool",
+}  # fmt: skip
+"""Who speaks, as spelled in files → the role of a `Message`."""
+
+_ROLE_ORDER = ("role", "from", "speaker", "author", "sender")
+_CONTENT_ORDER = ("content", "value", "text", "message", "utterance")
+
+
+def read_turns(turns: Any, field: str, value: Mapping[str, Any], used: Sequence[str | None], own_id: str) -> Example:
+    """The Example of one conversation: everything before the last answer is its messages, the last answer its answer.
+
+    Raises:
+        Unusable: a turn lacks its role or text, or the conversation does not end with an answer to someone.
+    """
+    raw = _unwrap(turns, field)
+    messages = [_message(turn, f"{field}[{index}]") for index, turn in enumerate(raw)]
+    if not messages:
+        raise Unusable("no_prompt_turn", field, "a user turn and an answer", "no turns")
+    *asked, answer = messages
+    if answer.role != "assistant":
+        raise Unusable("no_answer_turn", field, "an assistant turn at the end", f"a turn of {answer.role}")
+    filled(answer.content, "empty_answer", f"{field}[{len(asked)}].content", "an answer")
+    if not any(message.role in ("user", "tool") for message in asked):
+        raise Unusable("no_prompt_turn", field, "a user turn before the answer", "none")
+    for index, message in enumerate(asked):
+        if message.role == "user":
+            filled(message.content, "empty_prompt", f"{field}[{index}].content", "text")
+    extra = {str(key): item for key, item in value.items() if key not in used and key != "id"}
+    if any(not _is_plain(turn) for turn in raw):
+        extra["turns"] = raw  # keeps names, tool calls and foreign roles for conversion
+    pair = None
+    if len(asked) == 1 or (len(asked) == 2 and asked[0].role == "system"):
+        pair = parse_passage_question(asked[-1].content)
+    if pair is None:
+        return Example(id=own_id, answers=(answer.content,), messages=tuple(asked), extra=extra)
+    return Example(
+        id=own_id,
+        answers=(answer.content,),
+        context=pair.context,
+        question=pair.question,
+        messages=tuple(asked),
+        group=passage_group(pair.context),
+        extra=extra,
+    )
+
+
+def _unwrap(turns: Any, field: str) -> list[Any]:
+    """The list of turns inside superfluous lists, one wrapping object, or JSON text."""
+    for _ in range(4):
+        if isinstance(turns, str):
+            try:
+                turns = json.loads(turns)
+            except (ValueError, RecursionError):
+                break
+        elif isinstance(turns, list) and len(turns) == 1 and isinstance(turns[0], list):
+            turns = turns[0]
+        elif isinstance(turns, dict) and len(turns) == 1:
+            turns = next(iter(turns.values()))
+        else:
+            break
+    if not isinstance(turns, list):
+        raise Unusable("missing_field" if turns is None else "wrong_type", field, "a list of turns", shown(turns))
+    return turns
+
+
+def _message(turn: Any, field: str) -> Message:
+    if type(turn) is dict and len(turn) == 2:  # the common case, without the search for other spellings
+        role, content = turn.get("role"), turn.get("content")
+        if (role == "user" or role == "assistant") and type(content) is str:
+            return Message(role, content)
+    if not isinstance(turn, dict):
+        raise Unusable("wrong_type", field, "a turn with role and content", shown(turn))
+    names = keyed(turn)
+    role_key = next((names[name] for name in _ROLE_ORDER if name in names), None)
+    content_key = next((names[name] for name in _CONTENT_ORDER if name in names), None)
+    if role_key is None or turn[role_key] in (None, ""):
+        raise Unusable("missing_role", f"{field}.role", "one of user, assistant, system, tool", _keys(turn))
+    spelled = turn[role_key]
+    role = ROLES.get(spelled.strip().lower().rstrip(":：")) if isinstance(spelled, str) else None
+    if role is None:
+        raise Unusable("unknown_role", f"{field}.{role_key}", "one of user, assistant, system, tool", shown(spelled))
+    content = turn[content_key] if content_key is not None else None
+    calls = turn.get("tool_calls") or turn.get("function_call")
+    if content in (None, "") and calls and role == "assistant":
+        return Message(role, json.dumps(calls, ensure_ascii=False))
+    if content_key is None:
+        missing(f"{field}.content", "'content'", turn)
+    return Message(role, _content(content, f"{field}.{content_key}"))
+
+
+def _content(content: Any, field: str) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list) and content and all(isinstance(part, dict) for part in content):
+        texts = [part.get("text") for part in content if part.get("type", "text") == "text"]
+        if len(texts) == len(content) and all(isinstance(text, str) for text in texts):
+            return "".join(texts)  # type: ignore[arg-type]
+        kinds = sorted({str(part.get("type")) for part in content})
+        raise Unusable("unsupported_content", field, "text", f"parts of type {', '.join(kinds)}")
+    if content is None:
+        raise Unusable("missing_field", field, "text", "null")
+    raise Unusable("unsupported_content", field, "text", shown(content))
+
+
+def _is_plain(turn: Any) -> bool:
+    return (
+        len(turn) == 2
+        and isinstance(turn.get("content"), str)
+        and turn.get("role") in ("system", "user", "assistant", "tool")
+    )
+
+
+def _keys(turn: Mapping[str, Any]) -> str:
+    return f"the keys {', '.join(str(key) for key in list(turn)[:6])}"
+
+
+def has_turns(value: Any) -> bool:
+    """Whether a value is a list (of lists) of objects that look like turns, at least in part."""
+    while isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+        value = value[0]
+    if not isinstance(value, list) or not value:
+        return False
+    found = 0
+    for turn in value[:8]:
+        if isinstance(turn, dict):
+            names = keyed(turn)
+            found += bool(not names.keys().isdisjoint(ROLE_KEYS) or not names.keys().isdisjoint(CONTENT_KEYS))
+    return found * 2 >= min(8, len(value))
+
+
+def spoken_by(value: Any) -> set[str]:
+    """The names of the keys under which turns say who speaks."""
+    while isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+        value = value[0]
+    return {name for turn in value[:8] if isinstance(turn, dict) for name in keyed(turn) if name in ROLE_KEYS}

@@ -1,0 +1,80 @@
+"""Deterministic choices among rows: what is scored, what is set aside, what a limit keeps."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+
+from predictor.data.example import Example
+from predictor.data.fingerprint import row_hash
+
+Examples = tuple[Example, ...]
+
+
+def group_of(example: Example) -> str:
+    """The rows that must stay together: those of one passage, else those with equal inputs."""
+    return example.group or "row-" + row_hash(example)
+
+
+def subsample(examples: Sequence[Example], limit: int, seed: int) -> Examples:
+    """`limit` rows drawn without replacement, in the order of the file; 0, or no fewer than there are, keeps all."""
+    if limit <= 0 or limit >= len(examples):
+        return tuple(examples)
+    chosen = sorted(random.Random(seed).sample(range(len(examples)), limit))
+    return tuple(examples[index] for index in chosen)
+
+
+def split_evaluation(
+    examples: Sequence[Example], eval_limit: int, dev_limit: int, seed: int = 0
+) -> tuple[Examples, Examples]:
+    """The questions that are scored, and a dev slice that is never scored. Both keep the order of the file.
+
+    The two share no passage. At most a fifth of the file is set aside for the dev slice, whole passages at a time. The
+    scored questions are spread evenly over the other passages; they depend on the file and `eval_limit` alone, unless
+    `eval_limit` asks for so many that the dev slice has to shrink to `dev_limit`.
+
+    Args:
+        eval_limit: questions to score; 0, or more than remain, scores all that remain.
+        dev_limit: questions of the dev slice, at most; 0 sets none aside for it.
+        seed: chooses the dev slice within what is set aside.
+    """
+    members: dict[str, list[int]] = {}
+    for index, example in enumerate(examples):
+        members.setdefault(group_of(example), []).append(index)
+    fifth = len(examples) // 5
+    aside = fifth if 0 < eval_limit <= len(examples) - fifth else min(dev_limit, fifth)
+    reserved = _reserve(members, aside)
+    open_groups = {name: rows for name, rows in members.items() if name not in reserved}
+    remaining = sum(map(len, open_groups.values()))
+    scored = _spread(open_groups, eval_limit if 0 < eval_limit < remaining else remaining, 0)
+    dev = _spread({name: members[name] for name in reserved}, dev_limit, seed)
+    return tuple(examples[index] for index in scored), tuple(examples[index] for index in dev)
+
+
+def _rank(*parts: object) -> bytes:
+    """A fixed pseudo-random order that needs no state and no seed of the run."""
+    return hashlib.blake2b("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def _reserve(members: dict[str, list[int]], budget: int) -> set[str]:
+    """Whole groups, in a fixed order, that together have at most `budget` rows."""
+    reserved: set[str] = set()
+    for name in sorted(members, key=lambda name: _rank("dev", name)):
+        if len(members[name]) <= budget:
+            reserved.add(name)
+            budget -= len(members[name])
+    return reserved
+
+
+def _spread(groups: dict[str, list[int]], limit: int, seed: int) -> list[int]:
+    """At most `limit` rows, taken in turns from the groups (groups and rows in a fixed order), sorted."""
+    order = sorted(groups, key=lambda name: _rank("turn", seed, name))
+    queues = [sorted(groups[name], key=lambda index: _rank("row", seed, name, index)) for name in order]
+    chosen: list[int] = []
+    turn = 0
+    while queues and len(chosen) < limit:
+        queues = [queue for queue in queues if len(queue) > turn]
+        chosen += [queue[turn] for queue in queues[: limit - len(chosen)]]
+        turn += 1
+    return sorted(chosen)
