@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from predictor import environment, interrupts
-from predictor.config import from_strings
+from predictor.config import from_strings, parameters
 from predictor.errors import PredictorError
 from predictor.progress import Progress
 
@@ -80,7 +79,7 @@ def pairs(arguments: Sequence[str]) -> dict[str, str]:
 def usage(config_class: type, doc: str) -> str:
     """The help text: what the entry point does, then each parameter with its default and effect."""
     lines = [doc.strip(), "", "parameters (mlflow run: -P NAME=VALUE; here: --NAME VALUE):"]
-    for field in dataclasses.fields(config_class):
+    for field in parameters(config_class):
         lines.append(f"  {field.name:<22} {field.metadata['help']} [{field.default!r}]")
     return "\n".join(lines)
 

@@ -6,9 +6,10 @@ line are made from them too, and a test compares this text with the file.
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import sys
+
+from predictor.config import parameters
 
 VERBS = ("main", "finetune", "probe", "meta", "promote", "predict", "prepare", "convert", "lab", "pretrain")
 """Entry points in the order of the newcomer's journey."""
@@ -31,7 +32,7 @@ def render() -> str:
 
 def _entry_point(verb: str) -> str:
     module = importlib.import_module(f"entrypoints.{verb}")
-    fields = dataclasses.fields(module.CONFIG)
+    fields = parameters(module.CONFIG)
     lines = [f"  # {' '.join((module.__doc__ or '').strip().split(chr(10) * 2)[0].split())}", f"  {verb}:", "    parameters:"]
     for field in fields:
         kind = "float" if type(field.default) in (int, float) else "string"

@@ -86,6 +86,13 @@ class FinetuneConfig(Hyperparameters):
         return tuple(tier for tier in TIERS if tier in chosen)
 
 
+def parameters(cls: type) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields of a configuration as people read them: its own first, then those that it inherits."""
+    own = cls.__dict__.get("__annotations__", {})
+    fields = dataclasses.fields(cls)
+    return tuple(sorted(fields, key=lambda field: field.name not in own))
+
+
 def split_list(text: str) -> tuple[str, ...]:
     """The entries of a comma-separated parameter, without blanks."""
     return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -35,5 +35,7 @@ def quiet_libraries() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    # The libraries warn each other's callers of renamed options; ours are pinned together.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl|accelerate)\.")
     # MLflow warns on every use of stages; we set the alias of the same meaning beside each, so nothing is at risk.
     warnings.filterwarnings("ignore", message=".*stages.*deprecated.*", category=FutureWarning)

@@ -27,6 +27,10 @@ class StepObserver(Protocol):
     steps: int
     """How many optimizer steps it watches."""
 
+    def before_training(self, model: Any) -> None:
+        """The adapter is in place and untouched."""
+        ...
+
     def before_optimizer_step(self, model: Any) -> None:
         """The gradients of the step are in place."""
         ...
@@ -48,6 +52,10 @@ class Watch(TrainerCallback):
         self.on_log_values = on_log
         self.observer = observer
         self.stop_after = stop_after
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.observer is not None:
+            self.observer.before_training(kwargs["model"])
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.observer is not None and state.global_step < self.observer.steps:

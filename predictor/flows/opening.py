@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from predictor.config import FinetuneConfig, canonical_hash
-from predictor.data import fingerprint
+from predictor.data.fingerprint import Fingerprint
 from predictor.flows.materials import Materials
 from predictor.revision import code_revision
 from predictor.schema import RunRecord, hp_values, keys
@@ -15,6 +15,9 @@ from predictor.schema import RunRecord, hp_values, keys
 
 def opening_record(kind: str, config: FinetuneConfig, materials: Materials) -> RunRecord:
     """The record of a run that has read its data and done nothing yet."""
+    scored = Fingerprint()
+    for example in materials.scored:
+        scored.add(example)
     return RunRecord(
         kind=kind,
         task=config.task,
@@ -22,7 +25,7 @@ def opening_record(kind: str, config: FinetuneConfig, materials: Materials) -> R
         dataset_fingerprint=materials.dataset.fingerprint,
         row_sketch=materials.dataset.row_sketch,
         eval_dataset=config.eval_dataset,
-        eval_fingerprint=fingerprint(materials.scored),
+        eval_fingerprint=scored.digest,
         base_model=config.base_model,
         seed=config.seed,
         code_revision=code_revision(),

@@ -1,0 +1,219 @@
+"""The story of a predictor: read the runs, build the table, validate, tune, explain, register."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from predictor.config import _field, check, split_list
+from predictor.progress import SILENT, Progress
+from predictor.schema import keys
+
+if TYPE_CHECKING:
+    from predictor.meta.train import Trained
+    from predictor.meta.validate import Validation
+    from predictor.table import Table
+    from predictor.tracking import TrackedRun
+
+MODEL_NAME = "finetune-predictor"
+
+
+@dataclass(frozen=True)
+class MetaConfig:
+    """What a predictor is trained on, and how much work goes into it."""
+
+    target: str = _field("score/exact_match", "what is predicted: score/<name>, or a column of table")
+    experiments: str = _field("", "MLflow experiments whose runs teach, separated by commas; empty reads all")
+    table: str = _field("", "a .csv or .parquet file with one fine-tune a row, instead of the tracking store")
+    group: str = _field("", "columns of table that are held out together, separated by commas; the first is the headline")
+    features: str = _field("", "regular expression of the columns of table that are features; empty takes all")
+    exclude: str = _field("", "regular expression of the columns of table that are none (all that is known only afterwards)")
+    rank_within: str = _field("", "column of table that names the evaluation; rows are ranked within it")
+    split: str = _field(
+        "group,random", "validations: group (leave one group out), random, lolo (each group column in turn)",
+        entries=("group", "random", "lolo"),
+    )
+    average_seeds: bool = _field(True, "one row for the seeds of a configuration, averaged; false keeps each run")
+    n_trials: int = _field(0, "Optuna trials of the final tuning; 0 chooses by the number of rows", least=0, most=10_000)
+    seed: int = _field(0, "seeds the splits, the tuning and the boosters", least=0)
+    threads: int = _field(1, "threads of LightGBM", least=1)
+    model_name: str = _field(MODEL_NAME, "name under which the predictor is registered; empty registers nothing")
+
+
+@dataclass(frozen=True)
+class MetaResult:
+    """What came of it.
+
+    Attributes:
+        version: number of the registered version, 0 when nothing was registered.
+        run_id: the run that holds the figures.
+        summary: lines for a person.
+    """
+
+    version: int
+    run_id: str
+    trained: Trained
+    table: Table
+    summary: tuple[str, ...]
+
+
+def train_predictor(
+    config: MetaConfig,
+    progress: Progress = SILENT,
+    *,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+) -> MetaResult:
+    """Train a predictor, record it as a run of kind `meta` with a child run for each validation, and register it.
+
+    Raises:
+        TableError: nothing to learn from, with what was skipped and why. TrackingError, RegistryError: MLflow's stores.
+    """
+    from predictor.meta.train import train
+    from predictor.registry import register
+    from predictor.report.summary import summary
+    from predictor.tracking import tracked_run
+
+    check(config)
+    with tracked_run(
+        keys.KIND_META,
+        experiment=experiment,
+        tracking_uri=tracking_uri,
+        run_name=f"predictor of {config.target}",
+        params={f"meta/{name}": str(value) for name, value in asdict(config).items()},
+    ) as run:
+        progress.stage("read the runs")
+        table = _table(config)
+        progress.note(f"{len(table)} rows, {len(set(map(str, table.group)))} groups, {len(table.schema.columns)} features")
+        progress.stage("train the predictor")
+        trained = train(
+            table,
+            splits=split_list(config.split),
+            trials=config.n_trials,
+            seed=config.seed,
+            threads=config.threads,
+            on_step=lambda text: progress.advance(1, doing=text),
+        )
+        for validation in trained.validations.values():
+            _child(validation, run)
+        progress.stage("explain")
+        _write(run.artifacts, table, trained)
+        lines = summary(
+            table, trained.validations, trained.bundle.main.interval, trained.permuted_r2, trained.importance
+        )
+        (run.artifacts / "summary.txt").write_text("\n".join(lines) + "\n")
+        tags = _version_tags(table, trained)
+        version = 0
+        if config.model_name:
+            progress.stage("register")
+            version = register(
+                trained.bundle,
+                run.run_id,
+                table.rows.head(3),
+                name=config.model_name,
+                training_runs=[run_id for unit in table.run_ids for run_id in unit],
+                tags=tags,
+            )
+        run.finish(metrics=_metrics(table, trained), tags={"predictor.table_digest": table.digest})
+        return MetaResult(version, run.run_id, trained, table, tuple(lines))
+
+
+def _table(config: MetaConfig) -> Table:
+    from predictor import tracking
+    from predictor.table import Table, build
+
+    if config.table:
+        return Table.from_file(
+            config.table, config.target, config.group, config.features, config.exclude, config.rank_within
+        )
+    records = tracking.read_records(split_list(config.experiments) or None)
+    source = f"experiments {config.experiments}" if config.experiments else "all experiments of the tracking store"
+    return build(records, config.target, average_seeds=config.average_seeds, source=source)
+
+
+def _metrics(table: Table, trained: Trained) -> dict[str, float]:
+    metrics = {
+        "table/rows": float(len(table)),
+        "table/groups": float(len(set(map(str, table.group)))),
+        "table/features": float(len(table.schema.columns)),
+        "table/skipped": float(sum(table.skipped.values())),
+        "table/noise_floor": table.noise.floor,
+        "tuning/rmse": trained.tuned.rmse,
+        "validation/permuted/r2": trained.permuted_r2,
+        "interval/half_width": trained.bundle.main.interval.half_width,
+    }
+    for name, validation in trained.validations.items():
+        metrics.update({f"validation/{name}/{metric}": value for metric, value in validation.metrics.items()})
+        metrics.update({f"baseline/{name}/{each}_rmse": found["rmse"] for each, found in validation.baselines.items()})
+    return {name: value for name, value in metrics.items() if value == value}
+
+
+def _child(validation: Validation, parent: TrackedRun) -> None:
+    """A run of its own for each validation, and for each baseline within it: the UI compares runs."""
+    from predictor.tracking import tracked_run
+
+    with tracked_run(keys.KIND_META, run_name=f"validation {validation.split}") as child:
+        child.finish(metrics=_finite({f"validation/{name}": value for name, value in validation.metrics.items()}))
+    for name, metrics in validation.baselines.items():
+        with tracked_run(keys.KIND_META, run_name=f"{validation.split} baseline {name}") as child:
+            child.finish(metrics=_finite({f"validation/{metric}": value for metric, value in metrics.items()}))
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Without what could not be measured: a chart of NaN says nothing."""
+    return {name: value for name, value in metrics.items() if value == value}
+
+
+def _version_tags(table: Table, trained: Trained) -> dict[str, str]:
+    """What a person, and the promotion gate, want to know about a version."""
+    name, rmse = trained.grouped.best_baseline
+    tags = {
+        "predictor.target": table.target,
+        "predictor.table_digest": table.digest,
+        "predictor.rows": str(len(table)),
+        "predictor.groups": str(len(set(map(str, table.group)))),
+        "predictor.training_runs": str(sum(len(unit) for unit in table.run_ids)),
+        "baseline/group/name": name,
+        "baseline/group/rmse": repr(rmse),
+        "validation/permuted/r2": repr(trained.permuted_r2),
+    }
+    for split, validation in trained.validations.items():
+        for metric in ("rmse", "mae", "r2", "spearman", "coverage"):
+            tags[f"validation/{split}/{metric}"] = repr(validation.metrics[metric])
+    return tags
+
+
+def _write(folder: Path, table: Table, trained: Trained) -> None:
+    """Figures and tables among the run's artifacts."""
+    import pandas as pd
+
+    from predictor.report.explanations import bars, beeswarm, dependence
+    from predictor.report.validation import against_baselines, predicted_against_actual, residuals
+
+    grouped, estimator = trained.grouped, trained.bundle.main
+    values = estimator.model.contributions(table.matrix)
+    names = table.schema.names
+    figures = {
+        "shap_beeswarm": beeswarm(values[:, :-1], table.matrix, names, float(values[0, -1])),
+        "shap_bar": bars(values[:, :-1], names),
+        "shap_dependence": dependence(values[:, :-1], table.matrix, names),
+        "predicted_against_actual": predicted_against_actual(
+            table.y, grouped.predicted, estimator.interval.half_width, table.group, table.target
+        ),
+        "residuals_by_group": residuals(table.y, grouped.predicted, table.group),
+        "baselines": against_baselines(
+            {"predictor": grouped.metrics["rmse"], **{n: m["rmse"] for n, m in grouped.baselines.items()}},
+            "error on groups not seen",
+        ),
+    }
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=110)
+    predictions = table.rows.assign(
+        target=table.y, group=table.group, run_ids=[" ".join(unit) for unit in table.run_ids]
+    )
+    for name, validation in trained.validations.items():
+        predictions[f"predicted ({name})"] = validation.predicted
+    predictions.to_csv(folder / "table.csv", index=False)
+    pd.Series(trained.importance, name="mean_abs_shap").rename_axis("feature").to_csv(folder / "importance.csv")
