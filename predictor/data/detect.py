@@ -6,15 +6,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from predictor.catalog import Catalog
+from predictor.data.formats.alpaca import Alpaca
 from predictor.data.formats.base import Format, Guess
+from predictor.data.formats.classification import Classification
 from predictor.data.formats.messages import Messages
+from predictor.data.formats.prompt_completion import PromptCompletion
+from predictor.data.formats.score import Score
+from predictor.data.formats.sharegpt import ShareGPT
 from predictor.data.formats.squad import Squad
+from predictor.data.formats.summarization import Summarization
 from predictor.data.rejection import shown
 from predictor.errors import DataError
 
 FORMATS: Catalog[Format] = Catalog("dataset format")
 """Every format, the most telling shapes first: between equal claims the earlier one wins."""
-for _format in (Squad(), Messages()):
+_ALL: tuple[Format, ...] = (
+    Squad(),
+    Messages(),
+    ShareGPT(),
+    Alpaca(),
+    Score(),
+    Summarization(),
+    Classification(),
+    PromptCompletion(),
+)
+for _format in _ALL:
     FORMATS.add(_format.name, _format)
 
 SAMPLE = 200

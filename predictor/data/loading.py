@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -126,7 +126,7 @@ class Stream:
             self._note(f"{self._repeated_ids} rows repeat the id of an earlier row; a number was added to their ids")
 
     @staticmethod
-    def _converted(convert, record: Record) -> Iterator[Outcome]:  # type: ignore[no-untyped-def]
+    def _converted(convert: Callable[[Record], Iterable[Outcome]], record: Record) -> Iterator[Outcome]:
         try:
             yield from convert(record)
         except RecursionError:
@@ -219,7 +219,7 @@ def refused(stream: Stream, first: list[Rejection]) -> DataError:
         f"{stream.rejected} of {rows} rows are refused: {counts}",
         where=f"{stream.source}, first {named}",
         rule=rules,
-        fix="mend the rows, or go on without them by drop_bad=true; `prepare` writes each refused row to rejected.jsonl",
+        fix="mend the rows, or go on without them: drop_bad=true; `prepare` keeps each refused row in rejected.jsonl",
     )
 
 

@@ -18,7 +18,7 @@ PEEK = 1 << 20
 """Bytes from which a file's kind and character set are judged."""
 BOMB_BYTES = 1 << 28
 BOMB_RATIO = 200
-"""A gzip that grows beyond `BOMB_BYTES` and beyond `BOMB_RATIO` times its size is refused; JSON shrinks 3 to 20 times."""
+"""A gzip that grows beyond `BOMB_BYTES` and `BOMB_RATIO` times its size is refused; JSON shrinks 20 times at most."""
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from predictor.data.containers.values import Unusable
-from predictor.data.example import Example
+from predictor.data.example import Example, Message
 from predictor.data.formats.base import Guess, find, guarded, keyed, missing, row_id
 from predictor.data.formats.turns import has_turns, read_turns, spoken_by
 from predictor.data.record import Record
@@ -38,8 +38,10 @@ class Messages:
     def rows(self, examples: Iterable[Example]) -> Iterator[dict[str, Any]]:
         for example in examples:
             extra = dict(example.extra)
-            turns = extra.pop("turns", None)
-            if turns is None:
+            own = extra.get("turns")
+            if isinstance(own, list) and own and isinstance(own[0], dict) and "role" in own[0]:
+                turns = extra.pop("turns")
+            else:
                 turns = [{"role": message.role, "content": message.content} for message in prompt_turns(example)]
                 turns.append({"role": "assistant", "content": example.answer})
             yield {"id": example.id, "messages": turns, **extra}
@@ -47,8 +49,6 @@ class Messages:
 
 def prompt_turns(example: Example) -> list[Any]:
     """The turns before the answer: the row's own, or one user turn made from its parts."""
-    from predictor.data.example import Message
-
     if example.messages:
         return list(example.messages)
     if example.context is not None and example.question is not None:

@@ -1,0 +1,90 @@
+"""Score records: a prompt about a company (or other facts), thoughts, a numeric score and its reason."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from predictor.data.containers.values import Unusable
+from predictor.data.example import Example
+from predictor.data.fingerprint import passage_group
+from predictor.data.formats.base import Guess, filled, guarded, missing, object_of, rest_of, row_id, text_of
+from predictor.data.record import Record
+from predictor.data.rejection import shown
+
+_BESIDE = ("company_info", "think", "reason")
+
+
+class Score:
+    """`question` is the prompt, `context` the company_info; the answer is the score as text, `extra` holds the rest."""
+
+    name = "score"
+    needs = "prompt, score and one of company_info, think, reason"
+
+    def detect(self, sample: Sequence[Any]) -> Guess | None:
+        known = sum(
+            isinstance(value, dict) and {"prompt", "score"} <= value.keys() and not value.keys().isdisjoint(_BESIDE)
+            for value in sample
+        )
+        if not known:
+            return None
+        reason = f"{known} of {len(sample)} sampled rows hold 'prompt' and 'score' beside {', '.join(_BESIDE)}"
+        return Guess(known / len(sample), reason, guarded(_convert))
+
+    def lacks(self, example: Example) -> str | None:
+        if example.question is None:
+            return "a prompt"
+        try:
+            score_number(example.answer)
+        except ValueError:
+            return "a number as the answer"
+        return None
+
+    def rows(self, examples: Iterable[Example]) -> Iterator[dict[str, Any]]:
+        for example in examples:
+            extra = dict(example.extra)
+            row: dict[str, Any] = {"id": example.id, "prompt": example.question}
+            info = extra.pop("company_info", example.context)
+            row |= {} if info is None else {"company_info": info}
+            row |= {"think": extra.pop("think")} if "think" in extra else {}
+            row["score"] = score_number(example.answer)
+            yield row | extra
+
+
+def score_number(text: str) -> int | float:
+    """The finite number that a text holds; raises ValueError."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def _convert(record: Record) -> Example:
+    value = object_of(record)
+    if "prompt" not in value:
+        missing("prompt", "'prompt'", value)
+    if "score" not in value:
+        missing("score", "'score'", value)
+    prompt = filled(text_of(value["prompt"], "prompt"), "empty_prompt", "prompt", "a prompt")
+    found = value["score"]
+    try:
+        if isinstance(found, bool) or not isinstance(found, (int, float, str)):
+            raise ValueError
+        score = score_number(found.strip() if isinstance(found, str) else str(found))
+    except (ValueError, OverflowError):
+        raise Unusable("bad_score", "score", "a finite number", shown(found)) from None
+    info = value.get("company_info")
+    extra = rest_of(value, ("prompt", "score", "company_info"))
+    if info is not None and not isinstance(info, str):
+        extra["company_info"] = info  # an object; the context holds it as JSON text
+        info = json.dumps(info, ensure_ascii=False)
+    return Example(
+        id=row_id(value, record),
+        answers=(str(score),),
+        context=info or None,
+        question=prompt,
+        group=passage_group(info) if info and info.strip() else None,
+        extra=extra,
+    )
