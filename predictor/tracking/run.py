@@ -20,6 +20,7 @@ from predictor.tracking.store import connect, experiment_id
 
 _METRICS_PER_BATCH = 1000  # MLflow's limit
 _LIVE_SECONDS = 60.0
+_REASON_LENGTH = 5000  # characters; MLflow cuts a tag at 8000
 _current: ContextVar[TrackedRun | None] = ContextVar("current_run", default=None)
 
 
@@ -30,21 +31,20 @@ class TrackedRun:
     `predictor.complete` finds everything in place.
     """
 
-    def __init__(self, client: MlflowClient, run_id: str, experiment: str, artifacts: Path) -> None:
+    def __init__(
+        self, client: MlflowClient, run_id: str, experiment: str, artifacts: Path, tags: Mapping[str, str]
+    ) -> None:
         self.client = client
         self.run_id = run_id
         self.experiment_id = experiment
         self.artifacts = artifacts
+        self._waiting = dict(tags)  # they ride on the next write, whatever it is
         self._curves: list[Metric] = []
         self._flushed = time.monotonic()
 
     def describe(self, *, params: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None) -> None:
         """Write params and tags at the start, in one batch."""
-        self.client.log_batch(
-            self.run_id,
-            params=[Param(k, v) for k, v in (params or {}).items()],
-            tags=[RunTag(k, v) for k, v in (tags or {}).items()],
-        )
+        self._write(params=[Param(k, v) for k, v in (params or {}).items()], tags=tags)
 
     def inputs(self, datasets: Sequence[DatasetInput]) -> None:
         """Name the datasets that the run reads."""
@@ -77,9 +77,22 @@ class TrackedRun:
     def _send(self, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None) -> None:
         batches = [metrics[i : i + _METRICS_PER_BATCH] for i in range(0, len(metrics), _METRICS_PER_BATCH)] or [[]]
         for batch in batches[:-1]:
-            self.client.log_batch(self.run_id, metrics=batch)
+            self._write(metrics=batch)
         # The tags, and with them `predictor.complete`, ride on the last batch: never complete before all is there.
-        self.client.log_batch(self.run_id, metrics=batches[-1], tags=[RunTag(k, v) for k, v in (tags or {}).items()])
+        self._write(metrics=batches[-1], tags=tags)
+
+    def _write(
+        self, *, params: Sequence[Param] = (), metrics: Sequence[Metric] = (), tags: Mapping[str, str] | None = None
+    ) -> None:
+        together = [RunTag(k, v) for k, v in {**self._waiting, **(tags or {})}.items()]
+        self._waiting = {}
+        if params or metrics or together:
+            self.client.log_batch(self.run_id, params=list(params), metrics=list(metrics), tags=together)
+
+    def close(self, status: str, failure: str | None) -> None:
+        """Give the run its final status, and the reason when it failed."""
+        self._write(tags={keys.TAG_FAILURE: failure[:_REASON_LENGTH]} if failure else None)
+        self.client.set_terminated(self.run_id, status)
 
 
 @contextmanager
@@ -99,7 +112,7 @@ def tracked_run(
     Args:
         kind: the tag `predictor.kind`.
         run_name: of a run that is made here; the one that `mlflow run` made keeps the name that it has.
-        params, tags: written at once, in one batch.
+        params: written at once. tags: ride on the first write, at the latest on the last.
 
     Raises:
         TrackingError: the store cannot be reached. Whatever the block raises is raised again.
@@ -109,12 +122,13 @@ def tracked_run(
     client = MlflowClient(uri) if parent is None else parent.client
     run_id, owner = _open(client, parent, experiment, run_name)
     with tempfile.TemporaryDirectory(prefix="predictor-run-") as folder:
-        run = TrackedRun(client, run_id, owner, Path(folder))
+        opening = {keys.TAG_KIND: kind, keys.TAG_SCHEMA: str(keys.SCHEMA_VERSION), **(tags or {})}
+        run = TrackedRun(client, run_id, owner, Path(folder), opening)
         token = _current.set(run)
         status, failure = "FINISHED", None
         try:
-            opening = {keys.TAG_KIND: kind, keys.TAG_SCHEMA: str(keys.SCHEMA_VERSION), **(tags or {})}
-            run.describe(params=params, tags=opening)
+            if params:
+                run.describe(params=params)
             yield run
         except PredictorError as error:
             status, failure = "FAILED", error.one_line()
@@ -131,7 +145,7 @@ def tracked_run(
             raise
         finally:
             _current.reset(token)
-            _close(client, run_id, status, failure)
+            run.close(status, failure)
 
 
 def _open(
@@ -157,9 +171,3 @@ def _open(
     owner = experiment_id(client, experiment) if experiment or parent is None else parent.experiment_id
     created = client.create_run(owner, run_name=run_name, tags=tags)
     return str(created.info.run_id), owner
-
-
-def _close(client: MlflowClient, run_id: str, status: str, failure: str | None) -> None:
-    if failure:
-        client.set_tag(run_id, keys.TAG_FAILURE, failure[:5000])
-    client.set_terminated(run_id, status)
