@@ -1,0 +1,114 @@
+"""What a fine-tune would do, worked out without loading anything: the 7B path is checked here."""
+
+from __future__ import annotations
+
+import pytest
+
+from predictor.config import Hyperparameters
+from predictor.errors import ConfigError, TrainingError
+from predictor.finetune.device import Device
+from predictor.finetune.memory import choose_checkpointing, estimate_memory
+from predictor.finetune.plan import lora_arguments, plan_training, sft_arguments
+
+CPU = Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
+GPU = Device("cuda", bf16=True, flash_attention=False, memory_bytes=80_000_000_000)
+
+
+def _qwen_7b():
+    from transformers import Qwen2Config
+
+    # Qwen/Qwen2.5-7B-Instruct-1M, from its published config.json
+    return Qwen2Config(
+        vocab_size=152064, hidden_size=3584, intermediate_size=18944, num_hidden_layers=28, num_attention_heads=28,
+        num_key_value_heads=4, tie_word_embeddings=False,
+    )  # fmt: skip
+
+
+def test_the_standard_setting_on_one_gpu():
+    plan = plan_training(Hyperparameters(), rows=1000, device=GPU)
+    assert plan.per_device_batch_size * plan.gradient_accumulation_steps == 64
+    assert plan.per_device_batch_size == 8
+    assert plan.max_steps == 48  # ceil(1000 / 64) = 16 a pass, three passes
+    assert plan.warmup_steps == 2
+
+
+def test_max_steps_overrides_epochs_and_epochs_may_be_fractions():
+    assert plan_training(Hyperparameters(max_steps=7), 1000, CPU).max_steps == 7
+    assert plan_training(Hyperparameters(epochs=0.5), 640, CPU).max_steps == 5
+
+
+def test_the_global_batch_is_shared_by_the_devices():
+    plan = plan_training(Hyperparameters(), rows=1000, device=GPU, processes=4)
+    assert plan.per_device_batch_size * plan.gradient_accumulation_steps * 4 == 64
+    with pytest.raises(ConfigError, match="cannot be shared by 3 devices"):
+        plan_training(Hyperparameters(), 1000, GPU, processes=3)
+
+
+def test_a_device_batch_that_does_not_divide_the_global_one():
+    with pytest.raises(ConfigError, match=r"per_device_batch_size=12 does not divide[\s\S]*per_device_batch_size=8"):
+        plan_training(Hyperparameters(per_device_batch_size=12), 1000, GPU)
+
+
+def test_trl_gets_the_standard_setting_in_full():
+    hp = Hyperparameters()
+    given = sft_arguments(hp, plan_training(hp, 1000, GPU), GPU, seed=7, output_dir="x", checkpointing=True)
+    assert given["learning_rate"] == 3e-4
+    assert given["bf16"] is True
+    assert given["activation_checkpointing"] is True
+    assert given["seed"] == given["data_seed"] == 7
+    assert given["report_to"] == "none"
+    assert given["logging_nan_inf_filter"] is False
+    assert given["max_length"] is None
+    assert given["packing"] is False
+    assert lora_arguments(hp) | {"r": 8, "lora_alpha": 32, "lora_dropout": 0.1} == lora_arguments(hp)
+
+
+def test_trl_keeps_every_value_that_it_is_given(tmp_path):
+    from trl import SFTConfig
+
+    hp = Hyperparameters()
+    given = sft_arguments(hp, plan_training(hp, 100, CPU), CPU, seed=1, output_dir=str(tmp_path), checkpointing=False)
+    config = SFTConfig(**given)
+    for name in ("learning_rate", "bf16", "max_steps", "warmup_steps", "packing", "max_length", "train_sampling_strategy"):
+        assert getattr(config, name) == given[name], name
+    assert config.gradient_checkpointing is False
+    assert config.report_to == []
+
+
+def test_no_bf16_and_no_checkpointing_on_a_cpu():
+    hp = Hyperparameters()
+    given = sft_arguments(hp, plan_training(hp, 100, CPU), CPU, seed=1, output_dir="x", checkpointing=False)
+    assert given["bf16"] is False
+    assert given["use_cpu"] is True
+    assert choose_checkpointing(_qwen_7b(), hp, CPU, rows=64, tokens=4096) is False
+
+
+def test_target_modules_may_be_a_list():
+    assert lora_arguments(Hyperparameters(target_modules="q_proj, v_proj"))["target_modules"] == ["q_proj", "v_proj"]
+
+
+def test_lora_of_the_7b_model_has_its_known_number_of_weights():
+    estimate = estimate_memory(_qwen_7b(), Hyperparameters(), rows=8, tokens=1024, dtype_bytes=2, checkpointing=True)
+    assert estimate.lora_parameters == 20_185_088
+    assert estimate.weights_mb == pytest.approx(15_231, rel=0.01)  # 7.6 billion weights of two bytes
+
+
+def test_lora_estimate_counts_what_peft_makes(tiny_base):
+    from transformers import AutoModelForCausalLM
+
+    from predictor.finetune.train import add_lora
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_base)
+    hp = Hyperparameters(lora_r=4)
+    estimate = estimate_memory(model.config, hp, rows=1, tokens=8, dtype_bytes=4, checkpointing=False)
+    assert add_lora(model, hp).get_nb_trainable_parameters()[0] == estimate.lora_parameters
+
+
+def test_checkpointing_is_chosen_only_where_memory_asks_for_it():
+    hp, config = Hyperparameters(), _qwen_7b()
+    small = Device("cuda", True, False, 24_000_000_000)
+    tiny = Device("cuda", True, False, 12_000_000_000)
+    assert choose_checkpointing(config, hp, GPU, rows=8, tokens=512) is False
+    assert choose_checkpointing(config, hp, small, rows=8, tokens=512) is True
+    with pytest.raises(TrainingError, match=r"needs about [\d.]+ GB and the GPU has 12.0 GB[\s\S]*per_device_batch_size"):
+        choose_checkpointing(config, hp, tiny, rows=8, tokens=512)
