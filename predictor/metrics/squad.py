@@ -108,7 +108,7 @@ if __name__.partition(".")[0] == "evaluate_modules":
             return evaluate.MetricInfo(
                 description="SQuAD v1.1 exact match and F1, in percent.",
                 citation="Rajpurkar et al. 2016, SQuAD: 100,000+ Questions for Machine Comprehension of Text",
-                inputs_description="predictions: {id, prediction_text}; references: {id, answers: {text, answer_start}}",
+                inputs_description="predictions: id, prediction_text; references: id, answers (text, answer_start)",
                 features=datasets.Features(
                     {
                         "predictions": {"id": text, "prediction_text": text},

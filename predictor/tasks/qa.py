@@ -60,7 +60,8 @@ class QuestionAnswering:
         metrics = {"exact_match": squad.exact_match, "f1": squad.f1}
         if any(squad.has_cjk(text) for accepted in references for text in accepted):
             metrics["f1_cjk"] = squad.f1_cjk
-        rows = {name: [metric(*pair) for pair in zip(answers, references)] for name, metric in metrics.items()}
+        pairs = list(zip(answers, references, strict=True))
+        rows = {name: [metric(*pair) for pair in pairs] for name, metric in metrics.items()}
         return TaskScores(mean={name: sum(scores) / len(scores) for name, scores in rows.items()}, rows=rows)
 
 

@@ -1,0 +1,169 @@
+"""The third tier: one forward pass of the untouched base model over a sample of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from predictor.errors import DataError, ModelError
+from predictor.probe.feature import measure
+from predictor.probe.generic_text import GENERIC_TEXTS
+from predictor.probe.losses import Losses
+from predictor.probe.sample import sample
+
+if TYPE_CHECKING:
+    import torch
+
+ROWS = 128
+"""Rows that go through the base model at most."""
+BATCH_TOKENS = 4096
+"""Tokens of one forward pass, padding included; bounds the memory that the logits take."""
+
+
+class RenderedRow(Protocol):
+    """One training row as token ids: what the model reads and what it learns to say."""
+
+    @property
+    def prompt_ids(self) -> Sequence[int]:
+        """Everything up to and including the header of the assistant's turn."""
+        ...
+
+    @property
+    def completion_ids(self) -> Sequence[int]:
+        """The assistant's turn with its closing tokens."""
+        ...
+
+
+def forward_features(
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[RenderedRow],
+    *,
+    empty_prompt_ids: Sequence[int] | None = None,
+    most: int = ROWS,
+) -> dict[str, float]:
+    """The features of tier `forward` by name, except the zero-shot score, which needs generation.
+
+    Leaves the model's weights, mode and random numbers as they were. LoRA matrices that have not been trained yet do
+    not change the base model, so a model with a fresh adapter may be passed.
+
+    Args:
+        model: a causal language model of transformers, or a PEFT model around one.
+        tokenizer: its tokenizer; gives the padding token and the empty prompt.
+        rows: the training rows as token ids; those without a completion are left out.
+        empty_prompt_ids: the prompt that says nothing; None renders an empty user turn with the chat template.
+        most: rows that are read at most, the same ones every time.
+
+    Raises:
+        DataError: no row has a completion. ModelError: the tokenizer has no chat template and no empty prompt is given.
+    """
+    usable = sample([row for row in rows if len(row.completion_ids)], most)
+    if not usable:
+        raise DataError(
+            "no row has a completion to measure the base model on",
+            rule="at least one row with a non-empty answer",
+            fix="check the dataset's report",
+        )
+    empty = list(_empty_prompt(tokenizer) if empty_prompt_ids is None else empty_prompt_ids)
+    full = [[*row.prompt_ids, *row.completion_ids] for row in usable]
+    alone = [[*empty, *row.completion_ids] for row in usable]
+    scored = token_losses(model, full + alone, pad_id=_pad_id(tokenizer))
+    answers, hits, texts, unconditional = [], [], [], []
+    for row, (nll, hit), (nll_alone, _) in zip(usable, scored[: len(full)], scored[len(full) :], strict=True):
+        # The first token of a sequence has no predecessor and no loss: with an empty prompt of no tokens at all, the
+        # answer's first token is not counted, and a row that has nothing else is left out.
+        length = len(row.completion_ids)
+        if min(len(nll), len(nll_alone)) == 0:
+            continue
+        answers.append(nll[-length:])
+        hits.append(hit[-length:])
+        texts.append(nll)
+        unconditional.append(nll_alone[-length:])
+    if not answers:
+        raise DataError("no row has an answer token after another token", rule="prompts of at least one token")
+    return measure("forward", Losses(answers, hits, texts, unconditional))
+
+
+def text_loss(model: Any, tokenizer: Any, texts: Sequence[str] = GENERIC_TEXTS) -> float:
+    """Mean loss over all tokens of plain texts, in nats per token; NaN when no text has two tokens.
+
+    Called before the first and after the last step that the probe watches, its rise is the forgetting proxy.
+    """
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    scored = token_losses(model, [row for row in ids if len(row) > 1], pad_id=_pad_id(tokenizer))
+    return float(np.concatenate([nll for nll, _ in scored]).mean()) if scored else float("nan")
+
+
+def token_losses(
+    model: Any, sequences: Sequence[Sequence[int]], *, pad_id: int, batch_tokens: int = BATCH_TOKENS
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each sequence the loss of every token but the first, and whether it was the model's first choice.
+
+    Returns:
+        for each sequence, in order, (losses in nats, hits), both of shape (tokens − 1,).
+    """
+    import torch
+
+    device = next(model.parameters()).device
+    results: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0), np.empty(0, dtype=bool))] * len(sequences)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for batch in _batches([len(sequence) for sequence in sequences], batch_tokens):
+                ids, mask = _padded([sequences[index] for index in batch], pad_id, device)
+                logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+                for place, index in enumerate(batch):
+                    length = len(sequences[index])
+                    # One row at a time in float32: a large vocabulary would not fit for the whole batch.
+                    scores, expected = logits[place, : length - 1].float(), ids[place, 1:length]
+                    nll = torch.nn.functional.cross_entropy(scores, expected, reduction="none")
+                    results[index] = (nll.cpu().double().numpy(), (scores.argmax(-1) == expected).cpu().numpy())
+    finally:
+        model.train(was_training)
+    return results
+
+
+def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices of sequences of similar length, at most `batch_tokens` with padding; those under two tokens are left."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        if lengths[index] < 2:
+            continue
+        if batch and (len(batch) + 1) * lengths[batch[0]] > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _padded(rows: Sequence[Sequence[int]], pad_id: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and attention mask padded on the right, shape (rows, longest row)."""
+    import torch
+
+    ids = torch.full((len(rows), max(map(len, rows))), pad_id, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for place, row in enumerate(rows):
+        ids[place, : len(row)] = torch.tensor(row, dtype=torch.long)
+        mask[place, : len(row)] = 1
+    return ids.to(device), mask.to(device)
+
+
+def _pad_id(tokenizer: Any) -> int:
+    """Padding is masked, so any token will do where the tokenizer names none."""
+    return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+
+
+def _empty_prompt(tokenizer: Any) -> list[int]:
+    if not getattr(tokenizer, "chat_template", None):
+        raise ModelError(
+            "the tokenizer has no chat template, so there is no empty prompt to compare with",
+            rule="a base model for chat, or empty_prompt_ids",
+            fix="use an instruct model",
+        )
+    return tokenizer.apply_chat_template(
+        [{"role": "user", "content": ""}], add_generation_prompt=True, tokenize=True, return_dict=False
+    )

@@ -1,0 +1,110 @@
+"""Watches the first optimizer steps of a fine-tune from inside the training loop, at next to no cost."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from predictor.probe.train import Trace
+
+if TYPE_CHECKING:
+    import torch
+
+
+class ProbeRecorder:
+    """Collects a :class:`~predictor.probe.train.Trace` over the first `steps` optimizer steps.
+
+    Call in this order: :meth:`snapshot` before the first step; for every step :meth:`observe_gradients` when the
+    gradients are complete and the optimizer has not stepped yet, then :meth:`observe_step` with the step's loss; when
+    :attr:`full`, :meth:`finish`, which lets go of the tensors. Calls after that do nothing.
+
+    It keeps two copies of the trainable parameters' size (LoRA matrices only), and no value leaves the device before
+    :meth:`trace`, so a GPU is never made to wait.
+
+    Args:
+        steps: optimizer steps to watch.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self._losses: list[float] = []
+        self._reported_norms: list[float | None] = []
+        self._norms: list[torch.Tensor] = []
+        self._cosines: list[torch.Tensor] = []
+        self._previous: torch.Tensor | None = None
+        self._start: torch.Tensor | None = None
+        self._initial_norm: torch.Tensor | None = None
+        self._update_norm: torch.Tensor | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether all steps have been seen."""
+        return len(self._losses) >= self.steps
+
+    def snapshot(self, model: Any) -> None:
+        """Remember the trainable parameters as they are before the first step."""
+        self._start = _flat([p for p in model.parameters() if p.requires_grad])
+        self._initial_norm = self._start.norm()
+
+    def observe_gradients(self, model: Any) -> None:
+        """Compare this step's gradient with the one before. Clipping may have happened: it does not turn a gradient."""
+        if self.full:
+            return
+        gradient = _flat([_gradient(p) for p in model.parameters() if p.requires_grad])
+        norm = gradient.norm()
+        if self._previous is not None:
+            # 0 / 0 gives NaN: a vanished gradient has no direction.
+            self._cosines.append(self._previous @ gradient / (self._norms[-1] * norm))
+        self._norms.append(norm)
+        self._previous = gradient
+
+    def observe_step(self, loss: float, grad_norm: float | None = None) -> None:
+        """Note the loss of the step and the norm of its gradient before clipping.
+
+        Args:
+            loss: mean over the step's answer tokens, in nats.
+            grad_norm: as the trainer reports it; None takes the norm that :meth:`observe_gradients` saw.
+        """
+        if not self.full:
+            self._losses.append(float(loss))
+            self._reported_norms.append(None if grad_norm is None else float(grad_norm))
+
+    def finish(self, model: Any) -> None:
+        """Measure how far the trainable parameters have moved since :meth:`snapshot`, and free the copies."""
+        if self._start is not None:
+            self._update_norm = (_flat([p for p in model.parameters() if p.requires_grad]) - self._start).norm()
+        self._start = self._previous = None
+
+    def trace(self, *, generic_loss_before: float = math.nan, generic_loss_after: float = math.nan) -> Trace:
+        """What was seen so far. The losses on everyday text are measured by the caller, who owns the model."""
+        seen = [float(norm) for norm in self._norms]
+        norms = [
+            seen[step] if reported is None and step < len(seen) else math.nan if reported is None else reported
+            for step, reported in enumerate(self._reported_norms)
+        ]
+        return Trace(
+            losses=list(self._losses),
+            grad_norms=norms,
+            grad_cosines=[float(cosine) for cosine in self._cosines],
+            initial_norm=math.nan if self._initial_norm is None else float(self._initial_norm),
+            update_norm=math.nan if self._update_norm is None else float(self._update_norm),
+            generic_loss_before=generic_loss_before,
+            generic_loss_after=generic_loss_after,
+        )
+
+
+def _flat(tensors: list[Any]) -> torch.Tensor:
+    """One float32 vector of the tensors' values, on the device of the first, without history; a copy."""
+    import torch
+
+    if not tensors:
+        return torch.zeros(0)
+    device = tensors[0].device
+    return torch.cat([tensor.detach().reshape(-1).to(device, torch.float32) for tensor in tensors])
+
+
+def _gradient(parameter: Any) -> torch.Tensor:
+    """The gradient; zeros for a parameter that took no part in the step, so that places stay the same."""
+    import torch
+
+    return parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)

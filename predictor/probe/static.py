@@ -1,0 +1,28 @@
+"""The cheapest tier: what can be read off the rows without any model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from predictor.data.example import Example
+from predictor.probe import duplicates, grounding, lengths, wording
+from predictor.probe.feature import measure
+from predictor.probe.texts import READ_ROWS, read
+from predictor.tasks import Task
+
+GROUPS = (duplicates, grounding, lengths, wording)
+"""The modules whose features this tier holds; importing them registers the features."""
+
+
+def static_features(examples: Sequence[Example], task: Task, most: int = READ_ROWS) -> dict[str, float]:
+    """The features of tier `static` by name; NaN where a feature does not exist for these rows.
+
+    Args:
+        examples: the training rows.
+        task: says what the prompt and the answer of a row are.
+        most: rows that are read closely; size and exact duplicates are counted over all.
+
+    Raises:
+        DataError: no rows.
+    """
+    return measure("static", read(examples, task, most))
