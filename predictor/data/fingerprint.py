@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 
 from predictor.data.example import Example
 
@@ -15,6 +16,7 @@ _HASH_BYTES = 5
 _FIELD, _ITEM = "\x1e", "\x1f"
 
 
+@lru_cache(maxsize=64)
 def normalise(text: str) -> str:
     """Text without differences in letter case and white space."""
     return " ".join(text.casefold().split())
@@ -31,12 +33,19 @@ def input_text(example: Example) -> str:
 
 def row_hash(example: Example) -> str:
     """Ten hex digits (40 bits) that depend on the normalised input of the row alone."""
-    return text_hash(input_text(example))
+    if example.context and example.question:
+        # As normalise(input_text(example)), but a passage that many rows share is normalised once.
+        return _digest(f"{normalise(example.context)} {normalise(example.question)}")
+    return _digest(normalise(input_text(example)))
 
 
 def text_hash(text: str) -> str:
     """Ten hex digits (40 bits) of the normalised text; lone surrogates are hashed, not refused."""
-    return hashlib.blake2b(normalise(text).encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).hexdigest()
+    return _digest(normalise(text))
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).hexdigest()
 
 
 def passage_group(context: str) -> str:
@@ -72,8 +81,15 @@ class Fingerprint:
         self._bound = "g"  # above every hex digit, so that all hashes are kept until the sketch is full
 
     def add(self, example: Example) -> str:
-        """Count the row in; returns its row hash. Raises UnicodeEncodeError for a lone surrogate."""
-        self._digest.update(_content(example).encode())
+        """Count the row in; returns its row hash.
+
+        Raises:
+            UnicodeEncodeError: the row holds a lone surrogate. ValueError: it holds a null character.
+        """
+        content = _content(example).encode()
+        if b"\0" in content:
+            raise ValueError("null character")
+        self._digest.update(content)
         self._digest.update(b"\x1d")
         digits = row_hash(example)
         if digits < self._bound:

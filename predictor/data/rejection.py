@@ -30,6 +30,8 @@ CODES: Mapping[str, str] = {
     "unsupported_content": "a turn holds something other than text",
     "bad_label": "the label is not one class name or whole number",
     "bad_score": "the score is not a finite number",
+    "not_for_task": "the row is sound, but lacks what the chosen task reads",
+    "not_convertible": "the row holds content for which the target format has no place",
 }
 """Every code with the rule that it stands for."""
 

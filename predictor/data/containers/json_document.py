@@ -31,7 +31,7 @@ def read_json_document(file: io.BufferedReader, name: str, note: Callable[[str],
                 number += 1
                 last = path or "the start"
                 if isinstance(row, Unusable):
-                    yield Rejection(row.code, name, path, row.field, row.expected, row.found, None)
+                    yield Rejection(row.code, name, path, row.field, row.expected, row.found, row.content)
                 else:
                     yield Record(row, name, path or f"row {number}", number)
     except (ijson.JSONError, ValueError) as error:
@@ -137,7 +137,7 @@ def _build(events: Events, root: Any) -> Any:
     for event, value in events:
         if event == "map_key":
             if value in current and fault is None:
-                fault = Unusable("duplicate_key", value[:80], "each key once", f"{shown(value, 40)} again")
+                fault = Unusable("duplicate_key", value[:80], "each key once", f"{shown(value, 40)} again", root)
             key = value
             continue
         if event == "end_map" or event == "end_array":

@@ -24,11 +24,11 @@ ROW_FIELDS = frozenset(
 
 
 class Unusable(Exception):
-    """A row that parses but breaks a rule of the desk. `code` is a rejection code."""
+    """A row that parses but breaks a rule of the desk. `code` is a rejection code; `content` the row, where known."""
 
-    def __init__(self, code: str, field: str, expected: str, found: str) -> None:
+    def __init__(self, code: str, field: str, expected: str, found: str, content: Any = None) -> None:
         super().__init__(code)
-        self.code, self.field, self.expected, self.found = code, field, expected, found
+        self.code, self.field, self.expected, self.found, self.content = code, field, expected, found, content
 
 
 def is_turn(value: Any) -> bool:

@@ -29,7 +29,7 @@ OUTPUT = ("output", "response", "answer", "输出")
 
 
 class Alpaca:
-    """`question` is the instruction, `context` the input; a system prompt or history fills `messages` with all turns."""
+    """`question` is the instruction, `context` the input; with a system prompt or history, `messages` has all turns."""
 
     name = "alpaca"
     needs = "instruction, output and, optionally, input"

@@ -30,6 +30,11 @@ def parse_passage_question(text: str) -> PassageQuestion | None:
     The question's label may stand on its own line (the last such line counts) or behind the passage on the same line;
     colons may be full-width, labels English or Chinese, and the question may come first.
     """
+    if text.startswith("Context: "):
+        # The commonest spelling, by plain search; the pattern sees only what follows the label.
+        at = text.rfind("\nQuestion: ")
+        if at > 0 and not _ASKS_ON_LINE.search(text, at + 1):
+            return _pair(text[len("Context: ") : at], text[at + len("\nQuestion: ") :])
     opening = _OPENS.match(text)
     if opening:
         body_at = opening.end()
@@ -50,6 +55,10 @@ def _last(pattern: re.Pattern[str], text: str, start: int) -> re.Match[str] | No
 
 
 def _pair(context: str, question: str) -> PassageQuestion | None:
-    question = _ANSWER_LABEL.sub("", question).strip()
-    context = _ANSWER_LABEL.sub("", context).strip()
+    question, context = _without_answer_label(question.strip()), _without_answer_label(context.strip())
     return PassageQuestion(context, question) if context and question else None
+
+
+def _without_answer_label(text: str) -> str:
+    """The text without an empty `Answer:` line at its end."""
+    return _ANSWER_LABEL.sub("", text).strip() if text.endswith((":", "：", "*")) else text

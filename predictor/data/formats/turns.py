@@ -24,6 +24,7 @@ ROLES: Mapping[str, str] = {
 }  # fmt: skip
 """Who speaks, as spelled in files → the role of a `Message`."""
 
+_PLAIN_ROLES = ("user", "assistant", "system", "tool")
 _ROLE_ORDER = ("role", "from", "speaker", "author", "sender")
 _CONTENT_ORDER = ("content", "value", "text", "message", "utterance")
 
@@ -35,20 +36,29 @@ def read_turns(turns: Any, field: str, value: Mapping[str, Any], used: Sequence[
         Unusable: a turn lacks its role or text, or the conversation does not end with an answer to someone.
     """
     raw = _unwrap(turns, field)
-    messages = [_message(turn, f"{field}[{index}]") for index, turn in enumerate(raw)]
+    messages, plain = [], True
+    for index, turn in enumerate(raw):
+        if type(turn) is dict and len(turn) == 2:  # the common spelling, without the search for others
+            role, content = turn.get("role"), turn.get("content")
+            if role in _PLAIN_ROLES and type(content) is str:
+                messages.append(Message(role, content))
+                continue
+        plain = False
+        messages.append(_message(turn, f"{field}[{index}]"))
     if not messages:
         raise Unusable("no_prompt_turn", field, "a user turn and an answer", "no turns")
     *asked, answer = messages
     if answer.role != "assistant":
         raise Unusable("no_answer_turn", field, "an assistant turn at the end", f"a turn of {answer.role}")
-    filled(answer.content, "empty_answer", f"{field}[{len(asked)}].content", "an answer")
+    if not answer.content or answer.content.isspace():
+        filled(answer.content, "empty_answer", f"{field}[{len(asked)}].content", "an answer")
     if not any(message.role in ("user", "tool") for message in asked):
         raise Unusable("no_prompt_turn", field, "a user turn before the answer", "none")
     for index, message in enumerate(asked):
-        if message.role == "user":
+        if message.role == "user" and (not message.content or message.content.isspace()):
             filled(message.content, "empty_prompt", f"{field}[{index}].content", "text")
     extra = {str(key): item for key, item in value.items() if key not in used and key != "id"}
-    if any(not _is_plain(turn) for turn in raw):
+    if not plain:
         extra["turns"] = raw  # keeps names, tool calls and foreign roles for conversion
     pair = None
     if len(asked) == 1 or (len(asked) == 2 and asked[0].role == "system"):
@@ -86,10 +96,6 @@ def _unwrap(turns: Any, field: str) -> list[Any]:
 
 
 def _message(turn: Any, field: str) -> Message:
-    if type(turn) is dict and len(turn) == 2:  # the common case, without the search for other spellings
-        role, content = turn.get("role"), turn.get("content")
-        if (role == "user" or role == "assistant") and type(content) is str:
-            return Message(role, content)
     if not isinstance(turn, dict):
         raise Unusable("wrong_type", field, "a turn with role and content", shown(turn))
     names = keyed(turn)
@@ -122,14 +128,6 @@ def _content(content: Any, field: str) -> str:
     if content is None:
         raise Unusable("missing_field", field, "text", "null")
     raise Unusable("unsupported_content", field, "text", shown(content))
-
-
-def _is_plain(turn: Any) -> bool:
-    return (
-        len(turn) == 2
-        and isinstance(turn.get("content"), str)
-        and turn.get("role") in ("system", "user", "assistant", "tool")
-    )
 
 
 def _keys(turn: Mapping[str, Any]) -> str:
