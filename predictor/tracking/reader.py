@@ -18,6 +18,7 @@ def read_records(
     experiment_names: Sequence[str] | None = None,
     *,
     kind: str | None = keys.KIND_FINETUNE,
+    parent: str | None = None,
     tracking_uri: str | None = None,
 ) -> list[RunRecord]:
     """Every run of ours of one kind, oldest first.
@@ -25,6 +26,7 @@ def read_records(
     Args:
         experiment_names: experiments to read; all when None.
         kind: `finetune`, `probe`, ... or None for every kind.
+        parent: id of a run; only its child runs are read.
 
     Raises:
         TrackingError: the store does not answer, or an experiment does not exist.
@@ -33,6 +35,8 @@ def read_records(
     client = MlflowClient(connect(tracking_uri))
     experiments = _experiments(client, experiment_names)
     wanted = f"tags.`{keys.TAG_KIND}` = '{kind}'" if kind else f"tags.`{keys.TAG_SCHEMA}` LIKE '%'"
+    if parent:
+        wanted += f" AND tags.`mlflow.parentRunId` = '{parent}'"
     records: list[RunRecord] = []
     token = None
     while experiments:

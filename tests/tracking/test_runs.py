@@ -133,6 +133,14 @@ def test_only_runs_of_ours_are_read_and_by_experiment(store: str):
         read_records(["c"])
 
 
+def test_runs_can_be_read_by_their_parent(store: str):
+    with tracked_run("quickstart") as parent, tracked_run(keys.KIND_FINETUNE) as child:
+        child.finish_record(_record(dataset="inside"))
+    with tracked_run(keys.KIND_FINETUNE) as other:
+        other.finish_record(_record(dataset="outside"))
+    assert [r.dataset for r in read_records(parent=parent.run_id)] == ["inside"]
+
+
 def test_a_store_of_another_schema_version_is_refused(store: str):
     with tracked_run(keys.KIND_FINETUNE) as run:
         pass

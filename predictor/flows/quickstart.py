@@ -1,0 +1,136 @@
+"""The whole idea in one run: fine-tune, learn to predict, register, rank unseen datasets, and look who was right."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from predictor.config import FinetuneConfig, _field, check
+from predictor.progress import SILENT, Progress
+from predictor.schema import RunRecord, keys
+
+if TYPE_CHECKING:
+    from predictor.flows.meta import MetaResult
+    from predictor.flows.promote import PromoteResult
+
+# What teaches: good datasets and poor ones, small and large, under several Hj. Every one has passages of its own.
+_TEACHERS: tuple[tuple[str, dict[str, float]], ...] = (
+    ("lab:size:dial=384:seed=101", {}),
+    ("lab:size:dial=192:seed=102", {}),
+    ("lab:size:dial=96:seed=103", {}),
+    ("lab:size:dial=48:seed=104", {}),
+    ("lab:size:dial=256:seed=105", {"learning_rate": 1e-3}),
+    ("lab:size:dial=256:seed=106", {"learning_rate": 3e-4}),
+    ("lab:size:dial=256:seed=107", {"lora_r": 2, "lora_alpha": 8}),
+    ("lab:wrong_answers:dial=0.5:size=256:seed=108", {}),
+    ("lab:wrong_answers:dial=1:size=256:seed=109", {}),
+    ("lab:swapped_answers:dial=0.7:size=256:seed=110", {}),
+    ("lab:truncated_answers:dial=0.9:size=256:seed=111", {}),
+    ("lab:verbose_answers:dial=0.9:size=256:seed=112", {}),
+    ("lab:duplicated_rows:dial=0.95:size=256:seed=113", {}),
+    ("lab:wide_answers:dial=0.7:size=256:seed=114", {}),
+)
+# What is ranked: families and dials that no run above has used, each with passages of its own.
+_CANDIDATES = (
+    "lab:size:dial=320:seed=201",
+    "lab:wrong_answers:dial=0.7:size=256:seed=202",
+    "lab:verbose_answers:dial=0.5:size=256:seed=203",
+    "lab:foreign_characters:dial=1:size=256:seed=204",
+)
+
+
+@dataclass(frozen=True)
+class QuickstartConfig:
+    """How much of the demonstration to run."""
+
+    runs: int = _field(len(_TEACHERS), "fine-tunes that teach the predictor", least=12, most=len(_TEACHERS))
+    eval_limit: int = _field(250, "questions that each fine-tune is scored on", least=50, most=1000)
+    seed: int = _field(1, "seed of every fine-tune", least=0)
+
+    def finetune(self, dataset: str, **hp: float) -> FinetuneConfig:
+        """The fine-tune of a dataset in this demonstration; the standard setting scaled to a model of a million weights."""
+        setting = {"learning_rate": 3e-3, "batch_size": 16, "epochs": 3.0, "probe_steps": 6, "dev_limit": 48, **hp}
+        return FinetuneConfig(dataset=dataset, eval_limit=self.eval_limit, seed=self.seed, **setting)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One candidate: what was predicted before its fine-tune, and what the fine-tune then gave."""
+
+    candidate: str
+    predicted: float
+    lower: float
+    upper: float
+    actual: float
+    actual_se: float
+
+
+@dataclass(frozen=True)
+class QuickstartResult:
+    """`verdicts` in the order of the ranking; `spearman` between predicted and actual scores."""
+
+    meta: MetaResult
+    promotion: PromoteResult
+    verdicts: tuple[Verdict, ...]
+    spearman: float
+    seconds: float
+
+
+def quickstart(config: QuickstartConfig, progress: Progress = SILENT) -> QuickstartResult:
+    """Run the demonstration. Every number in its result was measured in this very run.
+
+    Raises:
+        PredictorError: whatever went wrong, with the run FAILED.
+    """
+    from predictor.tracking import tracked_run
+
+    check(config)
+    with tracked_run(keys.KIND_QUICKSTART, run_name="quickstart") as run:
+        return _quickstart(config, run, progress)
+
+
+def _quickstart(config: QuickstartConfig, run, progress: Progress) -> QuickstartResult:  # noqa: ANN001 - imports mlflow
+    import time
+
+    from mlflow import MlflowClient
+    from scipy.stats import spearmanr
+
+    from predictor.flows.finetune import finetune
+    from predictor.flows.meta import MetaConfig, train_predictor
+    from predictor.flows.predict import PredictConfig, rank_candidates
+    from predictor.flows.promote import PromoteConfig, promote_version
+
+    started = time.perf_counter()
+    progress.stage("fine-tunes to learn from", config.runs)
+    taught: list[RunRecord] = []
+    for dataset, hp in _TEACHERS[: config.runs]:
+        taught.append(finetune(config.finetune(dataset, **hp)))
+        progress.advance(1, dataset=dataset.removeprefix("lab:"), exact_match=taught[-1].scores["exact_match"])
+    experiment = MlflowClient().get_experiment(run.experiment_id).name
+    meta = train_predictor(MetaConfig(experiments=experiment), progress)
+    promotion = promote_version(PromoteConfig(version=meta.version, stage="Production", force=True))
+    names = {field.name for field in dataclasses.fields(PredictConfig)}
+    as_in_finetune = dataclasses.asdict(config.finetune(""))
+    settings = {name: value for name, value in as_in_finetune.items() if name in names}
+    ranked = rank_candidates(PredictConfig(candidates=",".join(_CANDIDATES), **settings), progress)
+    progress.stage("fine-tune the candidates too", len(_CANDIDATES))
+    verdicts = []
+    for row in ranked.ranking.itertuples():
+        actual = finetune(config.finetune(row.candidate))
+        scores = actual.scores
+        verdicts.append(
+            Verdict(row.candidate, row.prediction, row.lower, row.upper, scores["exact_match"], scores["exact_match_se"])
+        )
+        progress.advance(1, dataset=row.candidate.removeprefix("lab:"), exact_match=scores["exact_match"])
+    spearman = float(spearmanr([v.predicted for v in verdicts], [v.actual for v in verdicts]).statistic)
+    seconds = time.perf_counter() - started
+    errors = [v.predicted - v.actual for v in verdicts]
+    run.finish(
+        metrics={
+            "quickstart/spearman": spearman,
+            "quickstart/mean_absolute_error": sum(map(abs, errors)) / len(errors),
+            "quickstart/seconds": seconds,
+        }
+    )
+    return QuickstartResult(meta, promotion, tuple(verdicts), spearman, seconds)
