@@ -27,16 +27,23 @@ class MetaConfig:
     target: str = _field("score/exact_match", "what is predicted: score/<name>, or a column of table")
     experiments: str = _field("", "MLflow experiments whose runs teach, separated by commas; empty reads all")
     table: str = _field("", "a .csv or .parquet file with one fine-tune a row, instead of the tracking store")
-    group: str = _field("", "columns of table that are held out together, separated by commas; the first is the headline")
+    group: str = _field(
+        "", "columns of table that are held out together, separated by commas; the first is the headline"
+    )
     features: str = _field("", "regular expression of the columns of table that are features; empty takes all")
-    exclude: str = _field("", "regular expression of the columns of table that are none (all that is known only afterwards)")
+    exclude: str = _field(
+        "", "regular expression of the columns of table that are none (all that is known only afterwards)"
+    )
     rank_within: str = _field("", "column of table that names the evaluation; rows are ranked within it")
     split: str = _field(
-        "group,random", "validations: group (leave one group out), random, lolo (each group column in turn)",
+        "group,random",
+        "validations: group (leave one group out), random, lolo (each group column in turn)",
         entries=("group", "random", "lolo"),
     )
     average_seeds: bool = _field(True, "one row for the seeds of a configuration, averaged; false keeps each run")
-    n_trials: int = _field(0, "Optuna trials of the final tuning; 0 chooses by the number of rows", least=0, most=10_000)
+    n_trials: int = _field(
+        0, "Optuna trials of the final tuning; 0 chooses by the number of rows", least=0, most=10_000
+    )
     seed: int = _field(0, "seeds the splits, the tuning and the boosters", least=0)
     threads: int = _field(1, "threads of LightGBM", least=1)
     model_name: str = _field(MODEL_NAME, "name under which the predictor is registered; empty registers nothing")
@@ -86,7 +93,9 @@ def train_predictor(
     ) as run:
         progress.stage("read the runs")
         table = _table(config)
-        progress.note(f"{len(table)} rows, {len(set(map(str, table.group)))} groups, {len(table.schema.columns)} features")
+        progress.note(
+            f"{len(table)} rows, {len(set(map(str, table.group)))} groups, {len(table.schema.columns)} features"
+        )
         progress.stage("train the predictor")
         trained = train(
             table,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _as_in_finetune(name: str) -> Any:
-    """The field of a fine-tune's configuration: a probe is the beginning of a fine-tune, its parameters mean the same."""
+    """The field of a fine-tune's configuration: a probe is the beginning of a fine-tune."""
     field = FinetuneConfig.__dataclass_fields__[name]
     return dataclasses.field(default=field.default, metadata=field.metadata)
 
@@ -119,9 +119,7 @@ def rank_candidates(
         return PredictResult(table, loaded, run.run_id)
 
 
-def load_predictor(
-    *, stage: str | None, version: int | None, name: str, tracking_uri: str | None = None
-) -> Predictor:
+def load_predictor(*, stage: str | None, version: int | None, name: str, tracking_uri: str | None = None) -> Predictor:
     """The registered predictor, with the probe that lets it rank datasets as well as feature rows."""
     from predictor import registry, tracking
 

@@ -1,0 +1,103 @@
+"""What a predictor must beat: guesses that need no learning to speak of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from predictor.meta.linear import Linear, fit_linear
+from predictor.meta.model import fit
+from predictor.meta.settings import Settings
+from predictor.meta.splits import tuning_folds
+from predictor.table import Table
+
+Guess = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""(positions of the rows that teach, of the rows that test) → predictions of the test rows."""
+
+ALPHAS = (0.01, 0.1, 1.0, 10.0)
+
+SINGLE = {
+    "zero_shot": r"^probe/zero_shot_{score}$",
+    "size_only": r"^probe/(size|rows|n_rows|n_examples|dataset_size)$",
+    "initial_loss_only": r"^probe/initial_loss$",
+    "early_loss_only": r"^probe/(early_loss|final_loss|last_loss|loss_end|probe_loss)$",
+}
+"""Baseline → the one feature that it draws a line through; `{score}` is the target's name."""
+
+
+def baselines(table: Table) -> dict[str, Guess]:
+    """The baselines that this table has the columns for, by name."""
+    score = re.escape(table.target.rpartition("/")[2])
+    names = table.schema.names
+    chosen: dict[str, Guess] = {"mean": lambda train, test: np.full(len(test), table.y[train].mean())}
+    for name, pattern in SINGLE.items():
+        found = [j for j, column in enumerate(names) if re.search(pattern.format(score=score), column)]
+        if found:
+            chosen[name] = _line(table, found[0])
+    hp = [j for j, column in enumerate(names) if column.startswith("hp/")]
+    if hp:
+        chosen["hp_only"] = _trees(table, hp)
+    chosen["nearest_dataset"] = _nearest(table)
+    chosen["ridge"] = _ridge(table)
+    return chosen
+
+
+def _line(table: Table, column: int) -> Guess:
+    """Least squares through one feature."""
+
+    def guess(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        x = table.matrix[:, [column]]
+        return fit_linear(x[train], table.y[train], alpha=1e-9).predict(x[test])
+
+    return guess
+
+
+def _trees(table: Table, columns: list[int]) -> Guess:
+    """The default boosted model on some columns only."""
+    categorical = [i for i, j in enumerate(columns) if j in table.schema.categorical]
+
+    def guess(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        x = table.matrix[:, columns]
+        model = fit(x[train], table.y[train], Settings(linear=False), categorical=categorical)
+        return model.predict(x[test])
+
+    return guess
+
+
+def _nearest(table: Table) -> Guess:
+    """The target of the most similar row that may teach, by Euclidean distance of standardised features."""
+
+    def guess(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        space = fit_linear(table.matrix[train], table.y[train], alpha=1.0, skip=table.schema.categorical)
+        known, new = space.z(table.matrix[train]), space.z(table.matrix[test])
+        nearest = np.empty(len(test), dtype=int)
+        squares = np.sum(known**2, axis=1)
+        for start in range(0, len(test), 512):
+            part = new[start : start + 512]
+            nearest[start : start + 512] = np.argmin(squares - 2.0 * part @ known.T, axis=1)
+        return table.y[train][nearest]
+
+    return guess
+
+
+def _ridge(table: Table) -> Guess:
+    """Ridge on every number, its penalty chosen by grouped cross-validation among the rows that teach."""
+
+    def guess(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        x, y = table.matrix[train], table.y[train]
+        folds = tuning_folds(table.group[train], 5, seed=0)
+
+        def error(alpha: float) -> float:
+            total = 0.0
+            for inner, outer in folds:
+                total += float(np.sum((_fit(x[inner], y[inner], alpha).predict(x[outer]) - y[outer]) ** 2))
+            return total
+
+        return _fit(x, y, min(ALPHAS, key=error)).predict(table.matrix[test])
+
+    def _fit(x: np.ndarray, y: np.ndarray, alpha: float) -> Linear:
+        return fit_linear(x, y, alpha, skip=table.schema.categorical)
+
+    return guess

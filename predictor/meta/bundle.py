@@ -1,0 +1,139 @@
+"""A predictor as files: JSON and LightGBM model texts, nothing that runs when it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from predictor.errors import RegistryError
+from predictor.meta.estimator import Estimator
+from predictor.meta.words import reasons
+from predictor.table import FeatureSchema
+
+FORMAT = 1
+FILE = "predictor.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The estimators of a predictor, one for each price of features, most expensive first.
+
+    A row is answered by the first estimator whose tier it can pay for: the row holds at least one value of every tier
+    that the estimator reads.
+
+    Attributes:
+        target: what is predicted.
+        points: one point in the target's unit.
+        estimators: name (`all`, or the dearest tier that it reads) → estimator.
+        needs: estimator name → for each tier it reads, the columns of that tier.
+        about: table digest, validation figures and whatever else tells where the predictor comes from. JSON values.
+    """
+
+    target: str
+    points: float
+    estimators: Mapping[str, Estimator]
+    needs: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def main(self) -> Estimator:
+        return next(iter(self.estimators.values()))
+
+    @property
+    def schema(self) -> FeatureSchema:
+        """Every column that any estimator reads, the main one's first."""
+        columns = {column.name: column for estimator in self.estimators.values() for column in estimator.schema.columns}
+        return FeatureSchema(tuple(columns.values()))
+
+    def route(self, rows: pd.DataFrame) -> list[str]:
+        """The name of the estimator that answers each row."""
+        if len(self.estimators) == 1:
+            return [next(iter(self.estimators))] * len(rows)
+        known = {name: rows[name].notna().to_numpy() for name in rows.columns}
+        chosen = []
+        for i in range(len(rows)):
+            for name in self.estimators:
+                if all(any(c in known and known[c][i] for c in tier) for tier in self.needs.get(name, ())):
+                    break
+            chosen.append(name)
+        return chosen
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Columns `prediction`, `lower`, `upper`, `unusual`, `unusual_feature`, `estimator`; one row for each row."""
+        parts = []
+        for name, members in _by(self.route(rows)).items():
+            part = self.estimators[name].predict(rows.iloc[members])
+            part["estimator"] = name
+            parts.append(part)
+        return pd.concat(parts).loc[rows.index] if parts else pd.DataFrame()
+
+    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """SHAP values by feature, and `base`; 0 for a feature that the answering estimator does not read."""
+        parts = [self.estimators[name].contributions(rows.iloc[i]) for name, i in _by(self.route(rows)).items()]
+        return pd.concat(parts).loc[rows.index].fillna(0.0)
+
+    def reasons(self, rows: pd.DataFrame, count: int = 3) -> list[list[str]]:
+        """The strongest reasons for each prediction, in words."""
+        out: list[list[str]] = [[] for _ in range(len(rows))]
+        for name, members in _by(self.route(rows)).items():
+            for i, told in zip(
+                members, reasons(self.estimators[name], rows.iloc[members], self.points, count), strict=True
+            ):
+                out[i] = told
+        return out
+
+    def save(self, folder: Path) -> None:
+        """Write the predictor into an existing folder."""
+        estimators = []
+        for number, (name, estimator) in enumerate(self.estimators.items()):
+            data, texts = estimator.to_json()
+            files = []
+            for bag, text in enumerate(texts):
+                files.append(f"estimator_{number}_bag_{bag}.txt")
+                (folder / files[-1]).write_text(text)
+            estimators.append({"name": name, "needs": self.needs.get(name, ()), "boosters": files, **data})
+        content = {
+            "format": FORMAT,
+            "target": self.target,
+            "points": self.points,
+            "estimators": estimators,
+            "about": dict(self.about),
+        }
+        (folder / FILE).write_text(json.dumps(content, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> Bundle:
+        """The predictor in a folder.
+
+        Raises:
+            RegistryError: the folder holds no predictor, or one of another format.
+        """
+        try:
+            content = json.loads((folder / FILE).read_text())
+        except (OSError, ValueError) as error:
+            raise RegistryError(f"no predictor can be read: {error}", where=str(folder)) from error
+        if content.get("format") != FORMAT:
+            raise RegistryError(
+                f"the predictor has format {content.get('format')}",
+                where=str(folder),
+                rule=f"format {FORMAT}",
+                fix="train and register it again with this version (mlflow run . -e meta)",
+            )
+        estimators, needs = {}, {}
+        for data in content["estimators"]:
+            texts = [(folder / name).read_text() for name in data["boosters"]]
+            estimators[data["name"]] = Estimator.from_json(data, texts)
+            needs[data["name"]] = tuple(tuple(tier) for tier in data["needs"])
+        return cls(content["target"], float(content["points"]), estimators, needs, content["about"])
+
+
+def _by(names: list[str]) -> dict[str, list[int]]:
+    positions: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        positions.setdefault(name, []).append(i)
+    return positions

@@ -1,0 +1,98 @@
+"""One fitted predictor with its interval and its domain; rows in, predictions out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from predictor.meta.domain import Domain
+from predictor.meta.interval import Interval
+from predictor.meta.model import Model
+from predictor.meta.settings import Settings
+from predictor.table import FeatureSchema
+
+COLUMNS = ("prediction", "lower", "upper", "unusual", "unusual_feature")
+"""What `predict` gives for each row."""
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A model and what is needed to use it on rows as they come.
+
+    Attributes:
+        schema: the features it reads.
+        bounded: the target is a fraction; intervals stay within [0, 1].
+    """
+
+    schema: FeatureSchema
+    model: Model
+    interval: Interval
+    domain: Domain
+    settings: Settings
+    bounded: bool
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """`prediction`, `lower`, `upper` in the target's unit; `unusual` and the feature that makes a row so."""
+        matrix = self.schema.matrix(rows)
+        prediction = self.model.predict(matrix)
+        lower, upper = prediction - self.interval.half_width, prediction + self.interval.half_width
+        if self.bounded:
+            # The prediction itself is not clipped: its contributions must add up to it.
+            lower, upper = (
+                np.minimum(np.maximum(lower, 0.0), prediction),
+                np.maximum(np.minimum(upper, 1.0), prediction),
+            )
+        feature = self._unusual(rows, matrix)
+        return pd.DataFrame(
+            {
+                "prediction": prediction,
+                "lower": lower,
+                "upper": upper,
+                "unusual": [bool(name) for name in feature],
+                "unusual_feature": feature,
+            },
+            index=rows.index,
+        )
+
+    def _unusual(self, rows: pd.DataFrame, matrix: np.ndarray) -> list[str]:
+        excess = self.domain.excess(matrix)
+        worst = excess.argmax(axis=1) if excess.shape[1] else np.zeros(len(rows), dtype=int)
+        names = []
+        for i, unseen in enumerate(self.schema.unseen_text(rows)):
+            if unseen:
+                names.append(unseen[0])
+            elif excess[i, worst[i]] > self.domain.limit:
+                names.append(self.schema.names[worst[i]])
+            else:
+                names.append("")
+        return names
+
+    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """SHAP values by feature and the `base` value; each row sums to its prediction."""
+        values = self.model.contributions(self.schema.matrix(rows))
+        return pd.DataFrame(values, columns=[*self.schema.names, "base"], index=rows.index)
+
+    def to_json(self) -> tuple[dict[str, Any], list[str]]:
+        model, texts = self.model.to_parts()
+        return {
+            "schema": self.schema.to_json(),
+            "model": model,
+            "interval": self.interval.to_json(),
+            "domain": self.domain.to_json(),
+            "settings": self.settings.to_json(),
+            "bounded": self.bounded,
+        }, texts
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], texts: list[str]) -> Estimator:
+        return cls(
+            schema=FeatureSchema.from_json(data["schema"]),
+            model=Model.from_parts(data["model"], texts),
+            interval=Interval(**data["interval"]),
+            domain=Domain.from_json(data["domain"]),
+            settings=Settings(**data["settings"]),
+            bounded=bool(data["bounded"]),
+        )

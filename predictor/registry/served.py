@@ -1,0 +1,25 @@
+"""The model that MLflow serves: this file itself is stored with each version (models from code, no pickle)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+
+from predictor.meta.bundle import Bundle
+from predictor.table import as_frame
+
+
+class ServedPredictor(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Feature rows in, one row of prediction, interval and domain flag for each out."""
+
+    def load_context(self, context: Any) -> None:
+        self.bundle = Bundle.load(Path(context.artifacts["bundle"]))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        return self.bundle.predict(as_frame(model_input))
+
+
+mlflow.models.set_model(ServedPredictor())

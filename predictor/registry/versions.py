@@ -1,0 +1,149 @@
+"""Finding a version of a registered predictor, and moving it to a stage."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from predictor.catalog import did_you_mean
+from predictor.errors import RegistryError
+from predictor.registry.faults import registry_faults
+from predictor.registry.package import NAME
+
+STAGES = ("None", "Staging", "Production", "Archived")
+ACTIVE = ("Staging", "Production")
+TAG_FORCED = "promotion.forced"
+TAG_GATE = "promotion.gate"
+
+
+def versions(name: str = NAME) -> list[ModelVersion]:
+    """All versions of a registered model, oldest first.
+
+    Raises:
+        RegistryError: there is no model of this name (with the names there are).
+    """
+    client = MlflowClient()
+    with registry_faults(f"reading the versions of '{name}'"):
+        found: list[ModelVersion] = []
+        token: str | None = None
+        while True:
+            page = client.search_model_versions(f"name='{name}'", max_results=1000, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                break
+        if not found:
+            known = [model.name for model in client.search_registered_models(max_results=100)]
+            raise RegistryError(
+                f"no version of a model '{name}' is registered",
+                where=str(client.tracking_uri),
+                rule=f"registered models: {', '.join(known) or 'none'}",
+                fix=did_you_mean(name, known) if known else "train one first: mlflow run . -e meta",
+            )
+    return sorted(found, key=lambda version: int(version.version))
+
+
+def find(name: str = NAME, *, stage: str | None = None, version: int | None = None) -> ModelVersion:
+    """The version with a number, or the newest one in a stage.
+
+    Raises:
+        RegistryError: no such version, stage, or version in the stage; says what exists.
+    """
+    known = versions(name)
+    if version is not None:
+        chosen = [each for each in known if int(each.version) == version]
+        missing = f"version {version} of '{name}' does not exist"
+    else:
+        stage = canonical_stage(stage or "Production")
+        chosen = [each for each in known if each.current_stage == stage]
+        missing = f"no version of '{name}' is in stage {stage}"
+    if not chosen:
+        listing = ", ".join(f"{each.version} ({each.current_stage})" for each in known)
+        newest = known[-1].version
+        fix = (
+            f"use version {newest}"
+            if version is not None
+            else f"mlflow run . -e promote -P version={newest} -P stage={stage}"
+        )
+        raise RegistryError(missing, where=str(MlflowClient().tracking_uri), rule=f"versions: {listing}", fix=fix)
+    return chosen[-1]
+
+
+def canonical_stage(stage: str) -> str:
+    """The stage under MLflow's spelling; raises RegistryError for an unknown one."""
+    by_name = {each.lower(): each for each in STAGES}
+    if stage.lower() not in by_name:
+        raise RegistryError(
+            f"unknown stage '{stage}'",
+            where="-P stage",
+            rule=f"one of: {', '.join(STAGES)}",
+            fix=did_you_mean(stage, STAGES),
+        )
+    return by_name[stage.lower()]
+
+
+def gate(version: ModelVersion) -> list[str]:
+    """Why a version should not be promoted; empty when it may.
+
+    It must beat the best baseline in the grouped split, and its 90 % intervals must hold about 90 % of the rows of
+    groups that they were not calibrated on: within 3 % plus two standard errors of a share over that many groups.
+    """
+    tags = version.tags
+    needed = ("validation/group/rmse", "baseline/group/rmse", "validation/group/coverage", "predictor.groups")
+    missing = [name for name in needed if name not in tags]
+    if missing:
+        return [f"it was registered without {', '.join(missing)}"]
+    rmse, baseline, covered, groups = (float(tags[name]) for name in needed)
+    faults = []
+    if not rmse < baseline:
+        best = tags.get("baseline/group/name", "a baseline")
+        faults.append(f"its grouped RMSE {rmse:.4g} does not beat {best} with {baseline:.4g}")
+    allowed = 0.03 + 2.0 * math.sqrt(0.9 * 0.1 / groups)
+    if not abs(covered - 0.9) <= allowed:
+        faults.append(
+            f"its 90 % intervals hold {100 * covered:.0f} % of the rows of new groups (allowed: ±{100 * allowed:.0f} %)"
+        )
+    return faults
+
+
+def promote(version: int, stage: str = "Production", *, name: str = NAME, force: bool = False) -> list[str]:
+    """Move a version to a stage and its alias (the stage in lower case) with it, archiving what was there.
+
+    Args:
+        force: promote a version that the gate refuses; the refusal is kept in the version's tags.
+
+    Returns:
+        The gate's objections that were overridden; empty when it had none.
+
+    Raises:
+        RegistryError: no such version or stage, or the gate refuses.
+    """
+    stage = canonical_stage(stage)
+    found = find(name, version=version)
+    active = stage in ACTIVE
+    objections = gate(found) if active else []
+    if objections and not force:
+        raise RegistryError(
+            f"version {version} of '{name}' is not promoted: {'; '.join(objections)}",
+            where=f"-P version={version} -P stage={stage}",
+            rule="a version beats the best baseline on groups it has not seen, and its intervals hold what they promise",
+            fix="train on more runs or more different datasets; or promote it all the same with -P force=true (recorded)",
+        )
+    client = MlflowClient()
+    with registry_faults(f"promoting version {version} of '{name}'"):
+        if active:
+            client.set_model_version_tag(name, str(version), TAG_GATE, "; ".join(objections) or "passed")
+            client.set_model_version_tag(name, str(version), TAG_FORCED, str(bool(objections)).lower())
+        with warnings.catch_warnings():
+            # MLflow calls stages deprecated at every use; the alias of the same meaning is set beside each.
+            warnings.simplefilter("ignore", FutureWarning)
+            client.transition_model_version_stage(name, str(version), stage, archive_existing_versions=active)
+        for alias in client.get_model_version(name, str(version)).aliases:
+            if alias in {each.lower() for each in ACTIVE}:
+                client.delete_registered_model_alias(name, alias)
+        if active:
+            client.set_registered_model_alias(name, stage.lower(), str(version))
+    return objections

@@ -1,0 +1,79 @@
+"""A trained predictor in a few lines of text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
+from predictor.table import Table
+
+
+class _Validation(Protocol):
+    @property
+    def metrics(self) -> Mapping[str, float]: ...
+
+    @property
+    def baselines(self) -> Mapping[str, Mapping[str, float]]: ...
+
+    @property
+    def folds(self) -> int: ...
+
+
+class _Interval(Protocol):
+    @property
+    def half_width(self) -> float: ...
+
+    @property
+    def groups(self) -> int: ...
+
+    @property
+    def guaranteed(self) -> bool: ...
+
+
+def summary(
+    table: Table,
+    validations: Mapping[str, _Validation],
+    interval: _Interval,
+    permuted_r2: float,
+    importance: Mapping[str, float],
+) -> list[str]:
+    """What was learnt from what, how far it can be trusted, and what it rests on; the grouped split first."""
+    points = table.points
+    noise = table.noise
+    groups = len(set(map(str, table.group)))
+    lines = [
+        f"{len(table)} rows of {sum(len(unit) for unit in table.run_ids)} runs in {groups} groups, "
+        f"{len(table.schema.columns)} features, target {table.target}",
+    ]
+    lines += [f"skipped {count} x {reason}" for reason, count in sorted(table.skipped.items())]
+    if math.isfinite(noise.floor):
+        seed = f", between seeds {noise.seed / points:.2f}" if math.isfinite(noise.seed) else ", one seed each"
+        lines.append(
+            f"noise floor {noise.floor / points:.2f} points (scored questions {noise.sampling / points:.2f}{seed})"
+        )
+    lines.append(f"{'error in points on rows not seen':<34}{'RMSE':>8}{'MAE':>8}{'R2':>8}{'Spearman':>10}{'in +-3':>8}")
+    for split, validation in validations.items():
+        lines.append(_line(f"{split} split ({validation.folds} fits)", validation.metrics, points))
+        if split == "group":
+            ordered = sorted(validation.baselines.items(), key=lambda each: each[1]["rmse"])
+            lines += [_line(f"  baseline {name}", metrics, points) for name, metrics in ordered]
+    lines.append(f"permuted targets: R2 {permuted_r2:+.3f} (a leak would show as a value clearly above 0)")
+    grouped = validations["group"].metrics
+    promise = "" if interval.guaranteed else "; too few groups to promise 90 %: this is the largest error seen"
+    lines.append(
+        f"90 % interval: +-{interval.half_width / points:.1f} points from {interval.groups} groups, "
+        f"coverage on new groups {100 * grouped['coverage']:.0f} %{promise}"
+    )
+    if groups < 30:
+        lines.append(f"with {groups} groups all these figures are rough: expect them to move as runs are added")
+    strongest = ", ".join(f"{name} {value / points:.1f}" for name, value in list(importance.items())[:5])
+    lines.append(f"strongest features (mean |SHAP|, points): {strongest}")
+    return lines
+
+
+def _line(label: str, metrics: Mapping[str, float], points: float) -> str:
+    return (
+        f"{label:<34}{metrics['rmse'] / points:>8.2f}{metrics['mae'] / points:>8.2f}{metrics['r2']:>8.2f}"
+        f"{metrics['spearman']:>10.2f}{100 * metrics['within_3_points']:>7.0f}%"
+    )

@@ -1,0 +1,143 @@
+"""Run records → the training table."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from predictor.errors import TableError
+from predictor.schema import keys
+from predictor.schema.record import HpValue, RunRecord
+from predictor.table.columns import FeatureSchema
+from predictor.table.groups import dataset_groups
+from predictor.table.table import Table, check_enough
+
+GROUP = "dataset"
+"""Name of the group column of a table built from records."""
+
+
+def feature_row(record: RunRecord) -> dict[str, HpValue]:
+    """The features of one run, for training and for serving: only `hp/` and `probe/` can ever get in.
+
+    Nothing that was measured after the probe has one of these two prefixes, so nothing else can leak.
+    """
+    row: dict[str, HpValue] = {f"{keys.HP}{name}": value for name, value in sorted(record.hp.items())}
+    row.update({f"{keys.PROBE}{name}": float(value) for name, value in sorted(record.probe.items())})
+    return row
+
+
+def build(
+    records: Iterable[RunRecord], target: str = "score/exact_match", *, average_seeds: bool = True, source: str = ""
+) -> Table:
+    """The table of the runs that may teach a predictor of `target`.
+
+    Args:
+        records: of any kind and status; those that may not teach are counted by reason.
+        target: `score/<name>`.
+        average_seeds: one row for the seeds of a configuration, their features and target averaged; otherwise one row
+            for a run.
+        source: where the records came from, for messages.
+
+    Raises:
+        TableError: no run may teach (with the reasons), too few rows, or a target that never varies.
+    """
+    if not target.startswith(keys.SCORE):
+        raise TableError(
+            f"target '{target}' cannot be predicted from runs",
+            where="-P target",
+            rule=f"{keys.SCORE}<name>, such as {keys.SCORE}exact_match",
+        )
+    records = list(records)
+    reasons = [record.ineligible(target) for record in records]
+    skipped = Counter(reason for reason in reasons if reason)
+    eligible = [record for record, reason in zip(records, reasons, strict=True) if reason is None]
+    if not eligible:
+        detail = "; ".join(f"{count} x {reason}" for reason, count in sorted(skipped.items()))
+        raise TableError(
+            f"none of {len(records)} runs can teach a predictor of {target}",
+            where=source or None,
+            rule="finished, complete runs of kind finetune that hold the target",
+            fix=f"skipped: {detail}" if detail else "run `finetune` first, or name the experiment that holds the runs",
+        )
+    units = _units(eligible, average_seeds)
+    rows, dropped = _features(units)
+    name = target.removeprefix(keys.SCORE)
+    scores = [np.array([record.scores[name] for record in unit]) for unit in units]
+    groups = dataset_groups({_dataset(unit[0]): unit[0].row_sketch for unit in units})
+    table = Table(
+        rows=rows,
+        schema=FeatureSchema.of(rows),
+        y=np.array([score.mean() for score in scores]),
+        target=target,
+        groups={GROUP: np.array([groups[_dataset(unit[0])] for unit in units], dtype=object)},
+        tasks=np.array([f"{unit[0].task}:{unit[0].eval_fingerprint}" for unit in units], dtype=object),
+        run_ids=tuple(tuple(record.run_id for record in unit) for unit in units),
+        seed_sd=np.array([score.std(ddof=1) if len(score) > 1 else np.nan for score in scores]),
+        seeds=np.array([len(unit) for unit in units]),
+        sampling_se=np.array([np.mean([_sampling_se(record, name) for record in unit]) for unit in units]),
+        price=np.array([np.mean([_price(record) for record in unit]) for unit in units]),
+        skipped=dict(skipped),
+        dropped=dropped,
+        source=source,
+    )
+    return check_enough(table)
+
+
+def _units(records: Sequence[RunRecord], average_seeds: bool) -> list[list[RunRecord]]:
+    if not average_seeds:
+        return [[record] for record in records]
+    units: dict[tuple[object, ...], list[RunRecord]] = defaultdict(list)
+    for record in records:
+        identity = (
+            _dataset(record),
+            record.task,
+            record.eval_fingerprint,
+            record.base_model_digest or record.base_model,
+            record.encoder_digest,
+            tuple(sorted(record.hp.items())),
+        )
+        units[identity].append(record)
+    return list(units.values())
+
+
+def _dataset(record: RunRecord) -> str:
+    return record.dataset_fingerprint or record.dataset or record.run_id
+
+
+def _features(units: Sequence[Sequence[RunRecord]]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Features by row, and the columns left out with the reason."""
+    averaged = []
+    for unit in units:
+        rows = [feature_row(record) for record in unit]
+        row = dict(rows[0])
+        if len(rows) > 1:
+            for name in {name for each in rows for name in each}:
+                values = [each[name] for each in rows if name in each]
+                if all(isinstance(v, (int, float)) for v in values):
+                    finite = [float(v) for v in values if math.isfinite(v)]
+                    row[name] = sum(finite) / len(finite) if finite else math.nan
+        averaged.append(row)
+    frame = pd.DataFrame(averaged)
+    frame = frame[sorted(frame.columns)]
+    empty = [name for name in frame.columns if frame[name].isna().all()]
+    return frame.drop(columns=empty), dict.fromkeys(empty, "empty in every run")
+
+
+def _sampling_se(record: RunRecord, name: str) -> float:
+    """Standard error of a mean over n questions; sqrt(p(1-p)/n) is its largest value for scores in [0, 1]."""
+    if f"{name}_se" in record.scores:
+        return record.scores[f"{name}_se"]
+    p, n = record.scores[name], record.scores.get("n", 0.0)
+    return math.sqrt(p * (1.0 - p) / n) if n > 0 and 0.0 <= p <= 1.0 else math.nan
+
+
+def _price(record: RunRecord) -> float:
+    """Seconds of the full fine-tune: the total when it was recorded, otherwise the sum of the parts."""
+    if "total_s" in record.costs:
+        return record.costs["total_s"]
+    parts = [value for name, value in record.costs.items() if name.endswith("_s")]
+    return sum(parts) if parts else math.nan

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from predictor.errors import TableError
+from predictor.table import build, feature_row
+from tests.synthetic_runs import record, records
+
+
+def test_only_hp_and_probe_become_features() -> None:
+    row = feature_row(record())
+    assert set(row) == {
+        "hp/learning_rate",
+        "hp/lora_r",
+        "hp/target_modules",
+        "probe/initial_loss",
+        "probe/zero_shot_exact_match",
+    }
+    table = build(records(12))
+    assert all(name.startswith(("hp/", "probe/")) for name in table.schema.names)
+    assert not any("seed" in name or "score" in name for name in table.schema.names if name.startswith("hp/"))
+
+
+def test_runs_that_may_not_teach_are_counted_by_reason() -> None:
+    bad = [
+        record(status="FAILED"),
+        record(status="FAILED"),
+        record(complete=False),
+        record(kind="probe"),
+        record(scores={"exact_match": math.nan}),
+        record(scores={"f1": 0.5}),
+    ]
+    table = build(records(12) + bad)
+    assert len(table) == 12
+    assert table.skipped == {
+        "status is FAILED": 2,
+        "results are incomplete": 1,
+        "kind is probe": 1,
+        "score/exact_match is not finite": 1,
+        "has no score/exact_match": 1,
+    }
+
+
+def test_no_eligible_run_says_what_was_skipped_and_why() -> None:
+    with pytest.raises(TableError, match="none of 3 runs") as caught:
+        build([record(status="FAILED"), record(status="FAILED"), record(complete=False)], source="experiment x")
+    assert "1 x results are incomplete; 2 x status is FAILED" in str(caught.value)
+    assert "experiment x" in str(caught.value)
+
+
+def test_an_empty_store_says_what_to_do() -> None:
+    with pytest.raises(TableError, match="none of 0 runs") as caught:
+        build([])
+    assert "run `finetune` first" in str(caught.value)
+
+
+def test_too_few_runs() -> None:
+    with pytest.raises(TableError, match="only 7 usable rows") as caught:
+        build([*records(7), record(status="FAILED")])
+    assert "at least 8" in str(caught.value)
+    assert "1 x status is FAILED" in str(caught.value)
+
+
+def test_a_constant_target() -> None:
+    same = [record(run_id=str(i), dataset_fingerprint=str(i), row_sketch=(str(i),)) for i in range(10)]
+    with pytest.raises(TableError, match=r"score/exact_match is 0.5 in all 10 rows"):
+        build(same)
+
+
+def test_a_target_that_is_no_score() -> None:
+    with pytest.raises(TableError, match="target 'train/loss'"):
+        build(records(12), target="train/loss")
+
+
+def test_seeds_are_averaged_and_their_spread_is_the_noise() -> None:
+    runs = []
+    for i in range(10):
+        for seed, offset in ((1, -0.02), (2, 0.02)):
+            runs.append(
+                record(
+                    run_id=f"{i}-{seed}",
+                    seed=seed,
+                    dataset_fingerprint=f"f{i}",
+                    row_sketch=(f"s{i}",),
+                    probe={"initial_loss": 1.0 + offset},
+                    scores={"exact_match": 0.3 + 0.01 * i + offset, "n": 400.0},
+                )
+            )
+    table = build(runs)
+    assert len(table) == 10
+    assert table.run_ids[0] == ("0-1", "0-2")
+    assert table.y == pytest.approx(0.3 + 0.01 * np.arange(10))
+    assert table.rows["probe/initial_loss"].to_numpy() == pytest.approx(1.0)
+    assert table.noise.seed == pytest.approx(0.02 * math.sqrt(2))
+    assert table.noise.sampling == pytest.approx(math.sqrt(0.35 * 0.65 / 400), rel=0.1)
+    each = build(runs, average_seeds=False)
+    assert len(each) == 20
+    assert np.isnan(each.noise.seed)
+
+
+def test_datasets_that_share_rows_are_one_group() -> None:
+    runs = records(10)
+    joined = [
+        *runs,
+        record(run_id="x", dataset_fingerprint="new", row_sketch=("0-a", "new"), scores={"exact_match": 0.9}),
+    ]
+    table = build(joined)
+    labels = dict(zip(["f0", "new"], [table.group[0], table.group[10]], strict=True))
+    assert labels["f0"] == labels["new"]
+    assert len(set(table.group)) == 10
+
+
+def test_digest_follows_features_target_and_order() -> None:
+    runs = records(12)
+    assert build(runs).digest == build(runs).digest
+    assert build(runs).digest != build(runs[::-1]).digest
+    changed = dataclasses.replace(runs[0], scores={"exact_match": 0.99})
+    assert build(runs).digest != build([changed, *runs[1:]]).digest
+
+
+def test_a_subset_keeps_the_schema() -> None:
+    table = build(records(12))
+    part = table.take(np.array([3, 1]))
+    assert part.y.tolist() == [table.y[3], table.y[1]]
+    assert part.schema == table.schema
+    assert part.run_ids == (("run-3",), ("run-1",))
+    assert table.select(["probe/initial_loss"]).matrix.shape == (12, 1)

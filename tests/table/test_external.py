@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from predictor.errors import TableError
+from predictor.table import Table
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "language": [f"l{i % 6}" for i in range(30)],
+            "domain": [f"d{i % 3}" for i in range(30)],
+            "size": rng.integers(1, 100, 30),
+            "kind": ["a", "b", "c"] * 10,
+            "name": [f"row {i}" for i in range(30)],
+            "other_score": rng.normal(size=30),
+            "empty": np.nan,
+            "score": rng.normal(size=30),
+        }
+    )
+    frame.loc[4, "score"] = np.nan
+    path = tmp_path / "results.csv"
+    frame.to_csv(path, index=False)
+    frame.to_parquet(tmp_path / "results.parquet")
+    return path
+
+
+def test_columns_are_chosen_and_every_refusal_has_a_reason(csv: Path) -> None:
+    table = Table.from_file(csv, target="score", group="language,domain", exclude="^other")
+    assert table.schema.names == ("size", "kind")
+    assert table.schema.categorical == (1,)
+    assert table.dropped == {
+        "name": "text that names rows",
+        "other_score": "matched by exclude",
+        "empty": "empty in every row",
+    }
+    assert table.skipped == {"score is missing or not a finite number": 1}
+    assert len(table) == 29
+    assert list(table.groups) == ["language", "domain"]
+    assert table.headline_group == "language"
+    assert len(set(table.group)) == 6
+
+
+def test_parquet_gives_the_same_table(csv: Path) -> None:
+    one = Table.from_file(csv, target="score", group="language", features="size|other")
+    two = Table.from_file(csv.with_suffix(".parquet"), target="score", group="language", features="size|other")
+    assert one.schema.names == ("size", "other_score")
+    assert one.digest == two.digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target": "scor"}, "no column 'scor'"),
+        ({"group": "langage"}, "did you mean 'language'"),
+        ({"group": ""}, "no group column"),
+        ({"features": "("}, "no regular expression"),
+        ({"features": "nothing like it"}, "no column is left as a feature"),
+    ],
+)
+def test_faults_are_named(csv: Path, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(TableError) as caught:
+        Table.from_file(csv, **{"target": "score", "group": "language", **changes})
+    assert message in str(caught.value)
+
+
+def test_a_file_that_is_absent_or_no_table(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="no such file"):
+        Table.from_file(tmp_path / "none.csv", target="a", group="b")
+    other = tmp_path / "a.xlsx"
+    other.write_text("")
+    with pytest.raises(TableError, match=r"'\.xlsx' is no table"):
+        Table.from_file(other, target="a", group="b")
+    empty = tmp_path / "a.csv"
+    empty.write_text("")
+    with pytest.raises(TableError, match="cannot be read as a table"):
+        Table.from_file(empty, target="a", group="b")
