@@ -1,4 +1,4 @@
-"""What every entry point shares: flags made from a config's fields, progress on the terminal, one clear message on failure."""
+"""What every entry point shares: flags from a config's fields, progress bars, one clear message on failure."""
 
 from __future__ import annotations
 

@@ -33,7 +33,11 @@ def render() -> str:
 def _entry_point(verb: str) -> str:
     module = importlib.import_module(f"entrypoints.{verb}")
     fields = parameters(module.CONFIG)
-    lines = [f"  # {' '.join((module.__doc__ or '').strip().split(chr(10) * 2)[0].split())}", f"  {verb}:", "    parameters:"]
+    lines = [
+        f"  # {' '.join((module.__doc__ or '').strip().split(chr(10) * 2)[0].split())}",
+        f"  {verb}:",
+        "    parameters:",
+    ]
     for field in fields:
         kind = "float" if type(field.default) in (int, float) else "string"
         entry = f"      {field.name}: {{type: {kind}, default: {_yaml(field.default)}}}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import math
 import types
@@ -65,7 +66,9 @@ class FinetuneConfig(Hyperparameters):
     )
     eval_dataset: str = _field("lab:evaluation", "evaluation data, in the same forms as dataset")
     task: str = _field("qa", "what doing well means; qa scores exact match and F1 as SQuAD does")
-    base_model: str = _field(LAB, "base model: lab (embedded), a folder, or a hub id such as Qwen/Qwen2.5-7B-Instruct-1M")
+    base_model: str = _field(
+        LAB, "base model: lab (embedded), a folder, or a hub id such as Qwen/Qwen2.5-7B-Instruct-1M"
+    )
     train_limit: int = _field(0, "use only this many training rows, drawn by seed; 0 uses all", least=0)
     eval_limit: int = _field(1000, "questions that are scored; 0 scores all", least=0)
     dev_limit: int = _field(
@@ -88,7 +91,7 @@ class FinetuneConfig(Hyperparameters):
 
 def parameters(cls: type) -> tuple[dataclasses.Field[Any], ...]:
     """The fields of a configuration as people read them: its own first, then those that it inherits."""
-    own = cls.__dict__.get("__annotations__", {})
+    own = inspect.get_annotations(cls)
     fields = dataclasses.fields(cls)
     return tuple(sorted(fields, key=lambda field: field.name not in own))
 

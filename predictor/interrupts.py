@@ -22,8 +22,8 @@ class Interrupted(KeyboardInterrupt):
 def install() -> None:
     """Make SIGINT and SIGTERM raise :class:`Interrupted`, once.
 
-    `mlflow run` answers Ctrl-C by sending its child SIGTERM on top of the terminal's SIGINT: only the first of them raises,
-    so that the second cannot cut off the clean-up of the first.
+    `mlflow run` answers Ctrl-C by sending its child SIGTERM on top of the terminal's SIGINT: only the first of them
+    raises, so that the second cannot cut off the clean-up of the first.
     """
     signal.signal(signal.SIGINT, _raise)
     signal.signal(signal.SIGTERM, _raise)

@@ -1,4 +1,4 @@
-"""A Qwen2 of a few thousand weights with a tokenizer of its own, and QA files to train it on: real files, made in milliseconds."""
+"""A Qwen2 of a few thousand weights with its own tokenizer, and QA files to train it on, made in milliseconds."""
 
 from __future__ import annotations
 

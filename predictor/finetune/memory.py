@@ -47,7 +47,9 @@ def estimate_memory(
     shapes = linear_shapes(config)
     linear = sum(a * b for a, b in shapes.values()) * config.num_hidden_layers
     embeddings = config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2)
-    chosen = shapes if hp.target_modules == "all-linear" else {k: v for k, v in shapes.items() if k in hp.target_modules}
+    chosen = (
+        shapes if hp.target_modules == "all-linear" else {k: v for k, v in shapes.items() if k in hp.target_modules}
+    )
     lora = sum(hp.lora_r * (a + b) for a, b in chosen.values()) * config.num_hidden_layers
     cells = rows * tokens * config.hidden_size
     layer = cells * _ACTIVATIONS_PER_LAYER * dtype_bytes / 2
@@ -67,7 +69,10 @@ def estimate_memory(
 
 def linear_shapes(config: Any) -> dict[str, tuple[int, int]]:
     """(inputs, outputs) of each linear module of one layer."""
-    hidden, head = config.hidden_size, getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    hidden, head = (
+        config.hidden_size,
+        getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
+    )
     query, key = head * config.num_attention_heads, head * config.num_key_value_heads
     sizes = (
         (hidden, query),

@@ -65,7 +65,7 @@ def render_rows(examples: Sequence[Example], task: Task, tokenizer: PreTrainedTo
 
 
 def within_length(rows: Sequence[RenderedRow], max_length: int) -> list[RenderedRow]:
-    """The rows that fit whole. A cut completion would teach the model to stop in mid-answer, so longer rows are refused.
+    """The rows that fit whole. A cut completion would teach the model to stop in mid-answer: longer rows are refused.
 
     Raises:
         DataError: no row fits.

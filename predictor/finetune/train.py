@@ -80,9 +80,7 @@ def train(
     set_seed(seed)
     model = add_lora(base.model, hp)
     with tempfile.TemporaryDirectory(prefix="predictor-train-") as folder:
-        arguments = sft_arguments(
-            hp, plan, base.device, seed=seed, output_dir=folder, checkpointing=checkpointing
-        )
+        arguments = sft_arguments(hp, plan, base.device, seed=seed, output_dir=folder, checkpointing=checkpointing)
         if not dev_rows:
             arguments["eval_strategy"] = "no"
         trainer = SFTTrainer(

@@ -61,9 +61,7 @@ class Watch(TrainerCallback):
         if self.observer is not None and state.global_step < self.observer.steps:
             self.observer.before_optimizer_step(kwargs["model"])
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         step = int(state.global_step)
         values = {key: float(logs[name]) for name, key in _CURVES.items() if logs and name in logs}
         if not values:

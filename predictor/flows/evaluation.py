@@ -55,7 +55,12 @@ def write_predictions(folder: Path, evaluation: Evaluation) -> dict[str, str]:
     """
     names = list(evaluation.scores.rows)
     data = [
-        [example.question or example.text or "", answer, list(example.answers), *(evaluation.scores.rows[n][i] for n in names)]
+        [
+            example.question or example.text or "",
+            answer,
+            list(example.answers),
+            *(evaluation.scores.rows[n][i] for n in names),
+        ]
         for i, (example, answer) in enumerate(zip(evaluation.examples, evaluation.answers, strict=True))
     ]
     short = {"exact_match": "em"}

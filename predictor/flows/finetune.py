@@ -43,7 +43,7 @@ def _finetune(config: FinetuneConfig, run, progress: Progress) -> RunRecord:  # 
     from predictor.finetune.train import save_adapter
     from predictor.flows.evaluation import evaluate, write_predictions
     from predictor.flows.look import Look
-    from predictor.flows.materials import gather, keep_rejections, mlflow_inputs
+    from predictor.flows.materials import gather, keep_rejections, mlflow_inputs, refusals
     from predictor.flows.opening import identity, opening_record, write_config
     from predictor.flows.stopwatch import Stopwatch, peak_memory_mb
     from predictor.report.learning_curve import learning_curve
@@ -58,7 +58,7 @@ def _finetune(config: FinetuneConfig, run, progress: Progress) -> RunRecord:  # 
     run.inputs(mlflow_inputs(config, materials))
     for name, dataset in (("train", materials.dataset), ("eval", materials.evaluation)):
         if keep_rejections(run, dataset, name):
-            progress.note(f"{len(dataset.rejections)} of {dataset.rows} rows of {dataset.source} are refused: see {name}_rejected.jsonl")
+            progress.note(refusals(dataset))
 
     curves: dict[str, list[tuple[int, float]]] = {}
 

@@ -60,9 +60,7 @@ class FirstSteps:
             self.seconds = time.perf_counter() - self._started
 
     def trace(self) -> Trace:
-        return self._recorder.trace(
-            generic_loss_before=self._generic_before, generic_loss_after=self._generic_after
-        )
+        return self._recorder.trace(generic_loss_before=self._generic_before, generic_loss_after=self._generic_after)
 
     @contextmanager
     def _own_work(self) -> Iterator[None]:

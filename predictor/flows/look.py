@@ -54,13 +54,13 @@ class Look:
 
     @cached_property
     def rows(self) -> list[RenderedRow]:
-        """The training rows as token ids; those that do not fit in max_length are refused and counted aloud."""
+        """The training rows as token ids; those longer than max_length are left out, and that is said."""
         rendered = render_rows(self.materials.train, self.materials.task, self.base.tokenizer)
         rows = within_length(rendered, self.config.max_length)
         if len(rows) < len(rendered):
             self.progress.note(
-                f"{len(rendered) - len(rows)} of {len(rendered)} rows are longer than max_length={self.config.max_length} "
-                "tokens and are not trained on"
+                f"{len(rendered) - len(rows)} of {len(rendered)} rows exceed max_length={self.config.max_length} tokens "
+                "and are not trained on"
             )
         return rows
 

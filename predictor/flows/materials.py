@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,14 @@ def keep_rejections(run: TrackedRun, dataset: Dataset, name: str) -> Path | None
         for rejection in dataset.rejections:
             stream.write(json.dumps(dataclasses.asdict(rejection), ensure_ascii=False, default=str) + "\n")
     return path
+
+
+def refusals(dataset: Dataset) -> str:
+    """The refused rows in one line for a person."""
+    codes = ", ".join(f"{count} {code}" for code, count in Counter(r.code for r in dataset.rejections).most_common(3))
+    return (
+        f"{dataset.source}: {len(dataset.rejections)} of {dataset.rows} rows refused ({codes}), kept in the artifacts"
+    )
 
 
 def _usable(dataset: Dataset, task: Task) -> list[Example]:

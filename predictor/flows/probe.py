@@ -25,7 +25,7 @@ def probe_dataset(
         PredictorError: whatever was wrong; the run is FAILED with the reason in a tag.
     """
     from predictor.flows.look import Look
-    from predictor.flows.materials import gather, keep_rejections, mlflow_inputs
+    from predictor.flows.materials import gather, keep_rejections, mlflow_inputs, refusals
     from predictor.flows.opening import identity, opening_record, write_config
     from predictor.flows.stopwatch import Stopwatch, peak_memory_mb
     from predictor.schema import encode
@@ -46,7 +46,7 @@ def probe_dataset(
         run.describe(params=opening.params, tags=opening.tags)
         run.inputs(mlflow_inputs(config, materials))
         if keep_rejections(run, materials.dataset, "train"):
-            progress.note(f"{len(materials.dataset.rejections)} of {materials.dataset.rows} rows are refused: see train_rejected.jsonl")
+            progress.note(refusals(materials.dataset))
         look = Look(config, materials, watch, progress)
         look.before_training()
         if "train" in config.tier_list:

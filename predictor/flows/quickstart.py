@@ -49,7 +49,7 @@ class QuickstartConfig:
     seed: int = _field(1, "seed of every fine-tune", least=0)
 
     def finetune(self, dataset: str, **hp: float) -> FinetuneConfig:
-        """The fine-tune of a dataset in this demonstration; the standard setting scaled to a model of a million weights."""
+        """The fine-tune of a dataset in this demonstration: the standard setting scaled to a small model."""
         setting = {"learning_rate": 3e-3, "batch_size": 16, "epochs": 3.0, "probe_steps": 6, "dev_limit": 48, **hp}
         return FinetuneConfig(dataset=dataset, eval_limit=self.eval_limit, seed=self.seed, **setting)  # type: ignore[arg-type]
 
@@ -120,7 +120,9 @@ def _quickstart(config: QuickstartConfig, run, progress: Progress) -> Quickstart
         actual = finetune(config.finetune(row.candidate))
         scores = actual.scores
         verdicts.append(
-            Verdict(row.candidate, row.prediction, row.lower, row.upper, scores["exact_match"], scores["exact_match_se"])
+            Verdict(
+                row.candidate, row.prediction, row.lower, row.upper, scores["exact_match"], scores["exact_match_se"]
+            )
         )
         progress.advance(1, dataset=row.candidate.removeprefix("lab:"), exact_match=scores["exact_match"])
     spearman = float(spearmanr([v.predicted for v in verdicts], [v.actual for v in verdicts]).statistic)

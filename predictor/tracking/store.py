@@ -54,11 +54,12 @@ def _unreachable(uri: str, error: Exception) -> TrackingError:
             rule=f"its tables must be those of mlflow {mlflow.__version__}",
             fix=f"back the database up, then run: mlflow db upgrade {uri}",
         )
+    reason = f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
     return TrackingError(
-        f"the tracking store does not answer ({type(error).__name__}: {text.splitlines()[0] if text else 'no reason given'})",
+        f"the tracking store does not answer ({reason})",
         where=uri,
         rule="the store must be reachable before a run starts, so that no result is lost",
-        fix="check MLFLOW_TRACKING_URI, that the server runs, and that the folder of a database file exists and is writable",
+        fix="check MLFLOW_TRACKING_URI, that the server runs, and that a database file's folder exists and is writable",
     )
 
 

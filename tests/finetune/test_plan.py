@@ -69,7 +69,15 @@ def test_trl_keeps_every_value_that_it_is_given(tmp_path):
     hp = Hyperparameters()
     given = sft_arguments(hp, plan_training(hp, 100, CPU), CPU, seed=1, output_dir=str(tmp_path), checkpointing=False)
     config = SFTConfig(**given)
-    for name in ("learning_rate", "bf16", "max_steps", "warmup_steps", "packing", "max_length", "train_sampling_strategy"):
+    for name in (
+        "learning_rate",
+        "bf16",
+        "max_steps",
+        "warmup_steps",
+        "packing",
+        "max_length",
+        "train_sampling_strategy",
+    ):
         assert getattr(config, name) == given[name], name
     assert config.gradient_checkpointing is False
     assert config.report_to == []
@@ -110,5 +118,7 @@ def test_checkpointing_is_chosen_only_where_memory_asks_for_it():
     tiny = Device("cuda", True, False, 12_000_000_000)
     assert choose_checkpointing(config, hp, GPU, rows=8, tokens=512) is False
     assert choose_checkpointing(config, hp, small, rows=8, tokens=512) is True
-    with pytest.raises(TrainingError, match=r"needs about [\d.]+ GB and the GPU has 12.0 GB[\s\S]*per_device_batch_size"):
+    with pytest.raises(
+        TrainingError, match=r"needs about [\d.]+ GB and the GPU has 12.0 GB[\s\S]*per_device_batch_size"
+    ):
         choose_checkpointing(config, hp, tiny, rows=8, tokens=512)

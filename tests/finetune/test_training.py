@@ -53,7 +53,9 @@ def test_rendering_separates_what_is_read_from_what_is_learnt(base: BaseModel):
 def test_rows_that_do_not_fit_are_left_out_and_none_left_is_an_error():
     rows = [RenderedRow("a", [1] * 10, [2] * 2), RenderedRow("b", [1] * 30, [2] * 2)]
     assert [row.id for row in within_length(rows, 12)] == ["a"]
-    with pytest.raises(DataError, match=r"max_length=8 cuts off the completion of every one of the 2[\s\S]*max_length=32"):
+    with pytest.raises(
+        DataError, match=r"max_length=8 cuts off the completion of every one of the 2[\s\S]*max_length=32"
+    ):
         within_length(rows, 8)
 
 
@@ -165,7 +167,9 @@ def test_a_base_model_that_is_not_there(tmp_path: Path):
 
 
 def test_a_hub_model_while_offline():
-    with pytest.raises(ModelError, match=r"'owner/name' is not in the local cache and cannot be fetched[\s\S]*base_model=lab"):
+    with pytest.raises(
+        ModelError, match=r"'owner/name' is not in the local cache and cannot be fetched[\s\S]*base_model=lab"
+    ):
         load_tokenizer("owner/name")
 
 

@@ -99,17 +99,13 @@ def test_a_probe_sees_the_very_numbers_of_the_full_run(config: FinetuneConfig):
 
 def test_a_probe_changes_nothing_in_the_run_that_it_watches(config: FinetuneConfig):
     watched, plain = finetune(config), finetune(dataclasses.replace(config, tiers="static"))
-    losses = [
-        [m.value for m in MlflowClient().get_metric_history(r.run_id, "train/loss")] for r in (watched, plain)
-    ]
+    losses = [[m.value for m in MlflowClient().get_metric_history(r.run_id, "train/loss")] for r in (watched, plain)]
     assert losses[0] == losses[1]
     assert watched.scores == plain.scores
 
 
 def test_each_tier_brings_its_features_and_its_price(config: FinetuneConfig):
-    paid: dict[str, RunRecord] = {
-        tier: probe_dataset(dataclasses.replace(config, tiers=tier)) for tier in TIERS
-    }
+    paid: dict[str, RunRecord] = {tier: probe_dataset(dataclasses.replace(config, tiers=tier)) for tier in TIERS}
     for tier, record in paid.items():
         assert {lookup(name).tier for name in record.probe} == {tier}
         assert record.costs[f"probe_{tier}_s"] > 0
