@@ -59,8 +59,8 @@ class Look:
         rows = within_length(rendered, self.config.max_length)
         if len(rows) < len(rendered):
             self.progress.note(
-                f"{len(rendered) - len(rows)} of {len(rendered)} rows exceed max_length={self.config.max_length} tokens "
-                "and are not trained on"
+                f"{len(rendered) - len(rows)} of {len(rendered)} rows exceed max_length={self.config.max_length} "
+                "tokens and are not trained on"
             )
         return rows
 
