@@ -13,6 +13,8 @@ from predictor.probe.texts import Texts
 
 _NO_CONTEXT = "no row has a context"
 _NO_ANSWER_IN_CONTEXT = "no answer occurs in its context"
+NEAR = 10
+"""Tokens on either side of an answer that count as beside it."""
 _SQUAD = "extractive answers, Rajpurkar et al. 2016, SQuAD"
 
 
@@ -97,15 +99,38 @@ def question_in_context_coverage(texts: Texts) -> float:
 
     The weight of a token in f of n questions is ln((n + 1) / f), so that names count and "what is the" hardly does.
     """
+    weights = _rarity(texts)
+    pairs = zip(texts.question_tokens, texts.context_tokens, strict=True)
+    return _mean([_coverage(question, context, weights) for question, context in pairs if context is not None])
+
+
+@feature(
+    tier="static",
+    unit="fraction",
+    meaning="how much of what the questions ask about is mentioned right beside their answers",
+    source="overlap around the answer, Sugawara et al. 2018, What Makes Reading Comprehension Questions Easier?",
+    nan=_NO_ANSWER_IN_CONTEXT,
+)
+def question_near_answer_coverage(texts: Texts) -> float:
+    """As :func:`question_in_context_coverage`, over the `NEAR` tokens before and after the answer only.
+
+    Over rows whose answer occurs in the context, at its first occurrence. It falls when answers are true of something
+    else in the passage.
+    """
+    weights = _rarity(texts)
+    shares = []
+    for question, answer, context in zip(texts.question_tokens, texts.answer_tokens, texts.context_tokens, strict=True):
+        start = None if context is None else _find(answer, context)
+        if context is not None and start is not None:
+            nearby = context[max(0, start - NEAR) : start + len(answer) + NEAR]
+            shares.append(_coverage(question, nearby, weights))
+    return _mean(shares)
+
+
+def _rarity(texts: Texts) -> dict[str, float]:
+    """Weight of each token of the questions: ln((n + 1) / f), f the number of the n questions that hold it."""
     frequencies = Counter(token for row in texts.question_tokens for token in set(row))
-    weights = {token: math.log((len(texts.questions) + 1) / count) for token, count in frequencies.items()}
-    return _mean(
-        [
-            _coverage(question, context, weights)
-            for question, context in zip(texts.question_tokens, texts.context_tokens, strict=True)
-            if context is not None
-        ]
-    )
+    return {token: math.log((len(texts.questions) + 1) / count) for token, count in frequencies.items()}
 
 
 def _coverage(part: Sequence[str], whole: Sequence[str], weights: dict[str, float] | None = None) -> float:

@@ -108,6 +108,19 @@ def test_rare_question_words_weigh_more() -> None:
     assert static_features(rows, QA)["question_in_context_coverage"] == pytest.approx(expected)
 
 
+def test_wrong_answers_stand_away_from_what_was_asked() -> None:
+    filler = " ".join(f"word{i}" for i in range(20))
+    context = f"Mira sells bread. {filler}. Otto sells fish."
+    right = [row(context, "Mira sells", "bread"), row(context, "Otto sells", "fish")]
+    swapped = [row(context, "Mira sells", "fish"), row(context, "Otto sells", "bread")]
+    assert static_features(right, QA)["question_near_answer_coverage"] == 1.0
+    common, rare = math.log(3 / 2), math.log(3)
+    near = static_features(swapped, QA)["question_near_answer_coverage"]
+    assert near == pytest.approx(common / (common + rare))  # "sells" stands beside every answer
+    assert static_features(swapped, QA)["question_in_context_coverage"] == 1.0
+    assert math.isnan(static_features([row("c", "q", "nowhere")], QA)["question_near_answer_coverage"])
+
+
 def test_chinese_is_read_by_character() -> None:
     features = static_features([CHINESE], QA)
     assert features["answer_length_mean"] == 4
