@@ -8,7 +8,7 @@ import importlib.util
 import os
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -77,7 +77,8 @@ class Encoder:
         # pooling and tokenizer settings, and because this line runs only when the cache does not know the texts.
         from sentence_transformers import SentenceTransformer
 
-        model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+        with _without_progress_bar():
+            model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         model.max_seq_length = self.max_tokens
         return model
 
@@ -87,6 +88,20 @@ class Encoder:
         for text in texts:
             identity.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
         return (self.cache_dir or _default_cache()) / "embeddings" / f"{identity.hexdigest()[:32]}.npz"
+
+
+@contextlib.contextmanager
+def _without_progress_bar() -> Iterator[None]:
+    """Reading 90 MB takes a moment; transformers' own bar would break the caller's."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _default_cache() -> Path:
