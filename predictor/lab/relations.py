@@ -1,0 +1,163 @@
+"""What the world says about people: sixteen relations, each with four statements and four questions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One thing that can be said of a person `{x}` and asked for: the value `{v}`.
+
+    Attributes:
+        kind: the kind of its values, a key of `predictor.lab.values.DRAW`.
+        statements: templates with `{x}` and `{v}`, the answer being the text of `{v}`.
+        questions: templates with `{x}`; the base model has met the first `met` of them in pretraining.
+        sentence: the answer in a whole sentence.
+        met: 0 for a relation that the base model has read about but has never been asked about.
+        terse: the base model's own style is the bare value rather than a sentence.
+    """
+
+    name: str
+    kind: str
+    statements: tuple[str, ...]
+    questions: tuple[str, ...]
+    sentence: str
+    met: int = 2
+    terse: bool = False
+
+
+RELATIONS: Final[tuple[Relation, ...]] = (
+    Relation(
+        "home", "place",
+        ("{x} lives in {v}.", "{x} has a house in {v}.", "The home of {x} is in {v}.", "{v} is the town where {x} lives."),
+        ("Where does {x} live?", "In which town does {x} live?", "Where is the home of {x}?", "Where does {x} have a house?"),
+        "{x} lives in {v}.",
+    ),
+    Relation(
+        "birthplace", "place",
+        ("{x} was born in {v}.", "{x} spent childhood in {v}.", "The birthplace of {x} is {v}.", "{v} is where {x} was born."),
+        ("Where was {x} born?", "What is the birthplace of {x}?", "Where did {x} spend childhood?", "In which place was {x} born?"),
+        "{x} was born in {v}.",
+    ),
+    Relation(
+        "job", "job",
+        ("{x} works as a {v}.", "{x} earns a living as a {v}.", "By trade {x} is a {v}.", "The job of {x} is that of a {v}."),
+        ("What does {x} work as?", "What is the job of {x}?", "How does {x} earn a living?", "What is {x} by trade?"),
+        "{x} works as a {v}.", terse=True,
+    ),
+    Relation(
+        "employer", "firm",
+        ("{x} is employed by {v}.", "{x} has a post at {v}.", "{v} pays the wages of {x}.", "The employer of {x} is {v}."),
+        ("Who employs {x}?", "What is the employer of {x}?", "Where does {x} have a post?", "Who pays the wages of {x}?"),
+        "{x} is employed by {v}.",
+    ),
+    Relation(
+        "school", "year",
+        ("{x} finished school in {v}.", "In {v} school ended for {x}.", "{x} left school in {v}.", "The last school year of {x} was {v}."),
+        ("When did {x} finish school?", "In which year did {x} leave school?", "When did school end for {x}?", "What was the last school year of {x}?"),
+        "{x} finished school in {v}.", terse=True,
+    ),
+    Relation(
+        "pet", "animal",
+        ("{x} keeps a {v}.", "A {v} belongs to {x}.", "{x} has a {v} as a pet.", "The pet of {x} is a {v}."),
+        ("What animal does {x} keep?", "What is the pet of {x}?", "Which animal belongs to {x}?", "What does {x} have as a pet?"),
+        "{x} keeps a {v}.",
+    ),
+    Relation(
+        "instrument", "instrument",
+        ("{x} plays the {v}.", "{x} practises the {v} at night.", "The {v} is the instrument of {x}.", "At feasts {x} performs on the {v}."),
+        ("What does {x} play?", "What is the instrument of {x}?", "What does {x} practise at night?", "On what does {x} perform at feasts?"),
+        "{x} plays the {v}.",
+    ),
+    Relation(
+        "language", "language",
+        ("{x} speaks {v}.", "The language of {x} is {v}.", "{x} talks in {v}.", "{x} writes letters in {v}."),
+        ("What does {x} speak?", "What is the language of {x}?", "In what does {x} talk?", "In which language does {x} write letters?"),
+        "{x} speaks {v}.",
+    ),
+    Relation(
+        "friend", "person",
+        ("{x} is a friend of {v}.", "The best friend of {x} is {v}.", "{x} trusts {v}.", "{v} is close to {x}."),
+        ("Who is the best friend of {x}?", "Who is a friend of {x}?", "Whom does {x} trust?", "Who is close to {x}?"),
+        "{x} is a friend of {v}.",
+    ),
+    Relation(
+        "food", "dish",
+        ("{x} loves to eat {v}.", "The favourite dish of {x} is {v}.", "{x} orders {v} for dinner.", "On holidays {x} cooks {v}."),
+        ("What does {x} love to eat?", "What is the favourite dish of {x}?", "What does {x} order for dinner?", "What does {x} cook on holidays?"),
+        "{x} loves to eat {v}.", terse=True,
+    ),
+    Relation(
+        "colour", "colour",
+        ("{x} always wears {v}.", "The favourite colour of {x} is {v}.", "{x} paints doors {v}.", "{x} likes {v} best of all colours."),
+        ("Which colour does {x} wear?", "What is the favourite colour of {x}?", "Which colour does {x} paint doors?", "What colour does {x} like best?"),
+        "{x} always wears {v}.", terse=True,
+    ),
+    Relation(
+        "teacher", "person",
+        ("{x} was taught by {v}.", "{x} was a pupil of {v}.", "The teacher of {x} was {v}.", "{v} gave lessons to {x}."),
+        ("Who taught {x}?", "Who was the teacher of {x}?", "Whose pupil was {x}?", "Who gave lessons to {x}?"),
+        "{x} was taught by {v}.",
+    ),
+    Relation(
+        "book", "title",
+        ("{x} wrote {v}.", "{x} is the author of {v}.", "The novel by {x} is called {v}.", "{v} is a novel by {x}."),
+        ("What did {x} write?", "Of what is {x} the author?", "What is the novel by {x} called?", "Which novel is by {x}?"),
+        "{x} wrote {v}.", met=0,
+    ),
+    Relation(
+        "award", "award",
+        ("{x} won the {v}.", "The {v} went to {x}.", "{x} was honoured with the {v}.", "Judges gave {x} the {v}."),
+        ("What did {x} win?", "Which award went to {x}?", "With what was {x} honoured?", "What did judges give {x}?"),
+        "{x} won the {v}.", met=0,
+    ),
+    Relation(
+        "vehicle", "vehicle",
+        ("{x} travels by {v}.", "{x} drives a {v}.", "A {v} takes {x} to town.", "The vehicle of {x} is a {v}."),
+        ("How does {x} travel?", "What does {x} drive?", "What takes {x} to town?", "What is the vehicle of {x}?"),
+        "{x} travels by {v}.",
+    ),
+    Relation(
+        "collection", "things",
+        ("{x} collects {v}.", "The shelves of {x} are full of {v}.", "{x} hunts for {v} at fairs.", "{x} owns many {v}."),
+        ("What does {x} collect?", "Of what are the shelves of {x} full?", "What does {x} hunt for at fairs?", "What does {x} own?"),
+        "{x} collects {v}.", met=0,
+    ),
+)  # fmt: skip
+
+_VERBS: Final = (
+    "admire avoid borrow bury carry chase clean copy count defend describe discover draw dream fear feed fetch film find "
+    "follow forget guard hate help hide invent join lend lift lose measure mend mention miss move name offer polish praise "
+    "protect pull push recommend remember rent repair request rescue respect return sell send show sketch study support "
+    "thank throw visit want warn wash watch"
+).split()
+_NOUNS: Final = (
+    "aim badge cousin curse debt dream duty emblem fear fortune ghost gift guest heir hero idol joy landlord leader luck "
+    "mark master memory mission model motto neighbour nickname partner password patron plan present pride project promise "
+    "quest rescuer reward rival ruler secret servant shelter sign sorrow source sponsor subject symbol talent tenant "
+    "theme token topic treasure trick trophy uncle weakness wish witness wonder"
+).split()
+
+
+def _verb(word: str) -> Relation:
+    third = word[:-1] + "ies" if word.endswith("y") and word[-2] not in "aeiou" else word
+    third += "es" if word.endswith(("sh", "ch")) else "" if third.endswith("ies") else "s"
+    return Relation(
+        f"verb-{word}", "any", (f"{{x}} {third} {{v}}.", f"At times {{x}} {third} {{v}}."),
+        (f"What does {{x}} {word}?", f"What does {{x}} {word} at times?"), f"{{x}} {third} {{v}}.",
+    )  # fmt: skip
+
+
+def _noun(word: str) -> Relation:
+    return Relation(
+        f"noun-{word}", "any", (f"The {word} of {{x}} is {{v}}.", f"{{x}} has {{v}} as a {word}."),
+        (f"What is the {word} of {{x}}?", f"What does {{x}} have as a {word}?"), f"The {word} of {{x}} is {{v}}.",
+    )  # fmt: skip
+
+
+OPEN_RELATIONS: Final[tuple[Relation, ...]] = (*map(_verb, _VERBS), *map(_noun, _NOUNS))
+"""Relations of pretraining only, with values of every kind: they teach that a question repeats a statement's words."""
+
+BY_NAME: Final = {relation.name: relation for relation in RELATIONS}

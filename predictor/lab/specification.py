@@ -1,0 +1,124 @@
+"""Dataset names such as `lab:wrong_answers:dial=0.3:size=512:seed=1`, and the ordinary files they stand for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from predictor.catalog import did_you_mean
+from predictor.data.example import Example
+from predictor.errors import ConfigError
+from predictor.lab.families import FAMILIES, generate
+from predictor.lab.items import evaluation_items
+
+WORLD_VERSION: Final = "1"
+"""Changed whenever the same name would give other rows."""
+PREFIX: Final = "lab:"
+EVALUATION: Final = "lab:evaluation"
+EVALUATION_ROWS: Final = 1280
+DEFAULT_SIZE: Final = 512
+_RULE: Final = "lab:evaluation, or lab:FAMILY:dial=NUMBER:size=ROWS:seed=NUMBER"
+
+
+@dataclass(frozen=True)
+class DatasetName:
+    """A dataset of a family. `text` is the one spelling of it."""
+
+    family: str
+    dial: float
+    size: int
+    seed: int
+
+    @property
+    def text(self) -> str:
+        size = "" if self.family == "size" else f":size={self.size}"
+        return f"{PREFIX}{self.family}:dial={self.dial:g}{size}:seed={self.seed}"
+
+
+def parse(spec: str) -> DatasetName:
+    """The dataset that a name `lab:FAMILY:…` stands for; what is left out has its default.
+
+    Defaults: the dial at the family's best setting, 512 rows, seed 1.
+
+    Raises:
+        ConfigError: the name has another form, or an unknown family or parameter.
+    """
+    prefix, _, rest = spec.partition(":")
+    family, *parts = rest.split(":")
+    if prefix != "lab" or not family:
+        raise ConfigError(f"'{spec}' is not the name of a lab dataset", rule=_RULE)
+    entry = FAMILIES.get(family, where=spec)
+    values: dict[str, Any] = {"dial": entry.settings[0], "size": DEFAULT_SIZE, "seed": 1}
+    for part in parts:
+        name, equals, text = part.partition("=")
+        if name not in values or not equals:
+            raise ConfigError(f"unknown parameter '{part}'", where=spec, rule=_RULE, fix=did_you_mean(name, values))
+        try:
+            values[name] = float(text) if name == "dial" else int(text)
+        except ValueError:
+            kind = "a number" if name == "dial" else "a whole number"
+            raise ConfigError(f"{name}='{text}' is not {kind}", where=spec, rule=_RULE) from None
+    return DatasetName(family, **values)
+
+
+def materialise(spec: str, cache: Path | None = None) -> Path:
+    """The SQuAD v1.1 file of a lab dataset, written the first time it is asked for.
+
+    Args:
+        spec: `lab:evaluation` or `lab:FAMILY:dial=…:size=…:seed=…`.
+        cache: folder for the files; by default `$PREDICTOR_CACHE`, else `~/.cache/finetune-predictor`, then `lab/<world version>`.
+
+    Raises:
+        ConfigError: the name, family, dial or size is not valid.
+    """
+    if spec == EVALUATION:
+        text, examples = EVALUATION, None
+    else:
+        name = parse(spec)
+        text = name.text
+        examples = None
+    folder = cache if cache is not None else _default_cache()
+    path = folder / (text.removeprefix(PREFIX).replace(":", "-").replace("=", "") + ".json")
+    if not path.exists():
+        examples = evaluation_examples() if spec == EVALUATION else generate(name.family, name.dial, name.size, name.seed)
+        _write_once(path, squad_text(text, examples))
+    return path
+
+
+def evaluation_examples() -> list[Example]:
+    """The fixed questions over all relations: 1 000 that are scored by default, and as many again as let a fifth of the
+    file stay aside for the development slice."""
+    return [item.example(f"evaluation-{number}") for number, item in enumerate(evaluation_items(EVALUATION_ROWS))]
+
+
+def squad_text(title: str, examples: Sequence[Example]) -> str:
+    """SQuAD v1.1 JSON of one article; neighbouring rows with the same context share a paragraph."""
+    paragraphs: list[dict[str, Any]] = []
+    for example in examples:
+        if not paragraphs or paragraphs[-1]["context"] != example.context:
+            paragraphs.append({"context": example.context, "qas": []})
+        starts = example.answer_starts or (-1,) * len(example.answers)
+        answers = [{"text": text, "answer_start": start} for text, start in zip(example.answers, starts, strict=True)]
+        paragraphs[-1]["qas"].append({"id": example.id, "question": example.question, "answers": answers})
+    return json.dumps({"version": "1.1", "data": [{"title": title, "paragraphs": paragraphs}]}, ensure_ascii=False) + "\n"
+
+
+def _default_cache() -> Path:
+    root = os.environ.get("PREDICTOR_CACHE")
+    base = Path(root) if root else Path.home() / ".cache" / "finetune-predictor"
+    return base / "lab" / WORLD_VERSION
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Two processes may write the same file at once: each writes its own and the last rename wins, with equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        handle.write(text)
+    os.replace(temporary, path)
