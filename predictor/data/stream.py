@@ -99,6 +99,7 @@ class Stream:
                 continue
             example = self._with_unique_id(outcome)
             try:
+                example.id.encode()
                 digits = self.fingerprint.add(example)
             except UnicodeEncodeError:
                 yield self._refusal(record.refuse("bad_unicode", "", "text", "a lone surrogate"))
@@ -107,6 +108,11 @@ class Stream:
             else:
                 self.accepted += 1
                 yield example, digits
+
+    def turn_down(self, rejection: Rejection) -> None:
+        """Count a row that was accepted here, but refused by who reads the stream."""
+        self.accepted -= 1
+        self._refusal(rejection)
 
     def _refusal(self, rejection: Rejection) -> tuple[Rejection, str]:
         self.rejected += 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,6 +17,9 @@ from predictor.errors import DataError
 
 BATCH = 1024
 """Rows that are held in memory at a time."""
+
+_FOREIGN = re.compile(r"float|double|binary|time|date|duration|decimal|interval")
+"""Column types of which some values are not JSON."""
 
 
 def columnar_kind(head: bytes) -> str | None:
@@ -47,9 +52,12 @@ def read_columnar(
         try:
             schema, batches = _parquet(file) if kind == "parquet" else _arrow(file)
             labels = {**_class_names(schema.metadata or {}), **(class_names or {})}
+            foreign = _FOREIGN.search(" ".join(str(column.type) for column in schema)) is not None
             for batch in batches:
                 for row in batch.to_pylist():
                     number += 1
+                    if foreign:
+                        row = {column: _as_json(value) for column, value in row.items()}
                     for column, names in labels.items():
                         label = row.get(column)
                         if isinstance(label, int) and 0 <= label < len(names):
@@ -101,3 +109,16 @@ def feature_class_names(features: Any) -> dict[str, list[str]]:
         for column, feature in features.items()
         if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
     }
+
+
+def _as_json(value: Any) -> Any:
+    """The nearest JSON value: NaN and infinities are null, times and decimals text, bytes their length in words."""
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, bytes):
+        return f"({len(value)} bytes)"
+    return value if value is None or isinstance(value, (str, int, bool)) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -146,6 +147,9 @@ def _build(events: Events, root: Any) -> Any:
             current, key = stack.pop(), keys.pop()
             continue
         child = {} if event == "start_map" else [] if event == "start_array" else value
+        if event == "number" and isinstance(value, float) and not math.isfinite(value):
+            fault = fault or Unusable("not_finite", key, "a number that a 64-bit float can hold", "a larger one")
+            child = None
         if event == "string":
             size += len(value)
             if size > MAX_ROW:

@@ -27,13 +27,13 @@ def read_json_lines(file: io.BufferedReader, name: str) -> Iterator[Record | Rej
         fault: Unusable
         try:
             value = decode(line.decode())
+            if line.count(b"{") + line.count(b"[") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
+                raise Unusable("too_deep", "", f"at most {MAX_DEPTH} levels", "more")
             if type(value) is dict:
                 number += 1
                 yield Record(value, name, f"line {line_number}", number)
                 continue
             if type(value) is list:
-                if depth_of(value) > 2 * MAX_DEPTH:
-                    raise Unusable("too_deep", "", f"at most {MAX_DEPTH} levels", "more")
                 for row, path in rows_in(value, f"line {line_number}"):
                     number += 1
                     yield Record(row, name, path, number)

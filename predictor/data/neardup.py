@@ -1,0 +1,72 @@
+"""Near-duplicate texts by MinHash and locality-sensitive hashing."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import Any
+
+PERMUTATIONS = 64
+SHINGLE = 3
+"""Tokens in a shingle: words, and single characters of scripts that are written without spaces."""
+_TOKEN = re.compile(r"[぀-鿿가-힯]|[^\W぀-鿿가-힯]+")
+
+
+def shingles(text: str) -> list[bytes]:
+    """The distinct shingles of a text; a text shorter than one shingle is its own."""
+    tokens = _TOKEN.findall(text.casefold())
+    if len(tokens) <= SHINGLE:
+        return [" ".join(tokens).encode("utf-8", "surrogatepass")]
+    runs = zip(*(tokens[start:] for start in range(SHINGLE)), strict=False)
+    return [run.encode("utf-8", "surrogatepass") for run in {" ".join(run) for run in runs}]
+
+
+class NearIndex:
+    """Texts under keys; finds those whose estimated Jaccard similarity of shingles reaches the threshold.
+
+    MinHash (Broder 1997) of `PERMUTATIONS` permutations: the estimate's standard error is at most 0.0625.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        from datasketch import MinHashLSH
+
+        self.threshold = threshold
+        self._lsh = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
+        self._sketches: dict[int, Any] = {}
+
+    def sketch(self, text: str) -> Any:
+        from datasketch import MinHash
+
+        return next(MinHash.generator([shingles(text)], num_perm=PERMUTATIONS, hashfunc=zlib.crc32))
+
+    def near(self, sketch: Any) -> list[int]:
+        """Keys of near texts, in no particular order."""
+        return [key for key in self._lsh.query(sketch) if sketch.jaccard(self._sketches[key]) >= self.threshold]
+
+    def insert(self, key: int, sketch: Any) -> None:
+        """Add a text under a key that is not in use yet."""
+        self._sketches[key] = sketch
+        self._lsh.insert(key, sketch, check_duplication=False)
+
+
+class Merged:
+    """Disjoint sets of keys; each set is named by its smallest key, so that names do not depend on the order."""
+
+    def __init__(self) -> None:
+        self._parent: dict[int, int] = {}
+
+    def find(self, key: int) -> int:
+        root = key
+        while (parent := self._parent.get(root, root)) != root:
+            root = parent
+        while key != root:
+            self._parent[key], key = root, self._parent.get(key, key)
+        return root
+
+    def join(self, a: int, b: int) -> None:
+        a, b = sorted((self.find(a), self.find(b)))
+        self._parent[b] = a
+
+    def names(self) -> dict[int, int]:
+        """Every key that was joined to another → the name of its set."""
+        return {key: self.find(key) for key in self._parent}
