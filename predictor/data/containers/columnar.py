@@ -54,6 +54,7 @@ def read_columnar(
             labels = {**_class_names(schema.metadata or {}), **(class_names or {})}
             foreign = _FOREIGN.search(" ".join(str(column.type) for column in schema)) is not None
             for batch in batches:
+                batch.validate(full=True)  # offsets of a damaged file lead outside the memory of the process
                 for row in batch.to_pylist():
                     number += 1
                     if foreign:

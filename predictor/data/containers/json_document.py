@@ -105,7 +105,8 @@ def _array(events: Events, path: str, depth: int, first: tuple[str, Any] | None 
     """The rows of a list whose opening bracket has been read; a list of turns is one row."""
     if depth > MAX_DEPTH:
         raise Unusable("too_deep", "", f"at most {MAX_DEPTH} lists around a row", "more")
-    index, turns = 0, []
+    index = 0
+    turns: list[Any] = []
     event, value = first or next(events)
     while event != "end_array":
         here = f"{path}[{index}]"
@@ -124,7 +125,7 @@ def _array(events: Events, path: str, depth: int, first: tuple[str, Any] | None 
                 yield row, here
         index += 1
         event, value = next(events)
-    if turns:
+    if turns or (not index and depth):
         yield turns, path
 
 

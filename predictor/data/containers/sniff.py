@@ -63,7 +63,7 @@ def _suffix(path: Path) -> str:
 
 def _kind(head: bytes, complete: bool, suffix: str, name: str) -> tuple[str, str]:
     text = head.decode("utf-8", "replace")
-    lines = [line for line in text.splitlines() if line.strip()][: _SAMPLE_LINES + 1]
+    lines = [line for line in text.split("\n") if line.strip()][: _SAMPLE_LINES + 1]
     if not lines:
         raise DataError("the file holds only white space", where=name, rule="at least one row")
     if not complete or len(lines) > _SAMPLE_LINES:

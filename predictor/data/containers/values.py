@@ -49,8 +49,11 @@ def is_part_of_turns(value: Any, turns: list[Any]) -> bool:
 
 
 def rows_in(value: Any, path: str, depth: int = 0) -> Iterator[tuple[Any, str]]:
-    """The rows of a parsed value with their index paths: lists are opened, a list of turns is one row."""
-    if not isinstance(value, list):
+    """The rows of a parsed value with their index paths: lists are opened, a list of turns is one row.
+
+    An empty list counts as one row, which no format accepts: nothing that stands in a file goes unmentioned.
+    """
+    if not isinstance(value, list) or not value:
         yield value, path
         return
     if depth > MAX_DEPTH:

@@ -144,17 +144,21 @@ def _paragraph(value: Any, record: Record, row: str, kept: dict[str, Any]) -> It
 
 def _flat(value: dict[str, Any], record: Record) -> Outcome:
     names = keyed(value)
-    context, question, answers = find(names, CONTEXT), find(names, QUESTION), find(names, ANSWERS)
     try:
-        for key, wanted in ((context, CONTEXT), (question, QUESTION), (answers, ANSWERS)):
-            if key is None:
-                missing(wanted[0], f"'{wanted[0]}'", value)
-        passage = filled(text_of(value[context], str(context)), "empty_prompt", str(context), "a passage")
+        context, question, answers = (_key(names, wanted, value) for wanted in (CONTEXT, QUESTION, ANSWERS))
+        passage = filled(text_of(value[context], context), "empty_prompt", context, "a passage")
         rest = rest_of(value, (context, question, answers, "is_impossible"))
         impossible = {"is_impossible": value["is_impossible"]} if "is_impossible" in value else {}
         return _example(impossible, passage, value[question], value[answers], rest, row_id(value, record))
     except Unusable as fault:
         return record.refuse(fault.code, fault.field, fault.expected, fault.found)
+
+
+def _key(names: dict[str, str], wanted: Sequence[str], value: dict[str, Any]) -> str:
+    key = find(names, wanted)
+    if key is None:
+        missing(wanted[0], f"'{wanted[0]}'", value)
+    return key
 
 
 def _example(
