@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _cli
+from entrypoints import _cli
 
 from predictor.flows.promote import PromoteConfig
 from predictor.progress import Progress

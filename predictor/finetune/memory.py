@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from predictor.config import Hyperparameters
+from predictor.config import Hyperparameters, split_list
 from predictor.errors import TrainingError
 from predictor.finetune.device import Device
 
 _MARGIN = 1.1
 """Fragmentation and the CUDA context, as a factor."""
 _LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-_ACTIVATIONS_PER_LAYER = 34
-"""Bytes of activations of a transformer layer per token and hidden unit in 16 bit, without attention scores, which
-SDPA and flash attention never hold (Korthikanti et al. 2022, arXiv 2205.05198, table 2 and equation 1)."""
+_HIDDEN_BYTES = 30
+_MLP_TENSORS = 4
+"""What autograd keeps of one Qwen2 layer for each token: about 30 bytes a hidden unit (norms partly in float32, queries,
+keys, values, attention output) in 16 and in 32 bit alike, four tensors of the MLP's width (gate, up, activation, product),
+and the dropped-out input of each adapted module with its mask. Attention scores are never held by SDPA and flash
+attention. The counts come from autograd's saved tensors; a test repeats the count on a small model."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,9 @@ def estimate_memory(
     shapes = linear_shapes(config)
     linear = sum(a * b for a, b in shapes.values()) * config.num_hidden_layers
     embeddings = config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2)
-    chosen = (
-        shapes if hp.target_modules == "all-linear" else {k: v for k, v in shapes.items() if k in hp.target_modules}
-    )
-    lora = sum(hp.lora_r * (a + b) for a, b in chosen.values()) * config.num_hidden_layers
+    lora = sum(hp.lora_r * (a + b) for a, b in _adapted(config, hp).values()) * config.num_hidden_layers
     cells = rows * tokens * config.hidden_size
-    layer = cells * _ACTIVATIONS_PER_LAYER * dtype_bytes / 2
+    layer = rows * tokens * layer_bytes(config, hp, dtype_bytes)
     inputs = cells * dtype_bytes * config.num_hidden_layers
     activations = inputs + layer if checkpointing else layer * config.num_hidden_layers
     # TRL computes the loss from chunks of the vocabulary projection; the hidden states and one chunk in float32 remain.
@@ -65,6 +65,19 @@ def estimate_memory(
         logits_mb=logits / 1e6,
         lora_parameters=lora,
     )
+
+
+def layer_bytes(config: Any, hp: Hyperparameters, dtype_bytes: int) -> float:
+    """Activations of one transformer layer that the backward pass needs, in bytes for each token."""
+    adapted = _adapted(config, hp)
+    dropped = sum(inputs for inputs, _ in adapted.values()) * (dtype_bytes + 2) if hp.lora_dropout else 0
+    return _HIDDEN_BYTES * config.hidden_size + _MLP_TENSORS * dtype_bytes * config.intermediate_size + dropped
+
+
+def _adapted(config: Any, hp: Hyperparameters) -> dict[str, tuple[int, int]]:
+    shapes = linear_shapes(config)
+    chosen = split_list(hp.target_modules)
+    return shapes if chosen in ((), ("all-linear",)) else {name: shapes[name] for name in chosen if name in shapes}
 
 
 def linear_shapes(config: Any) -> dict[str, tuple[int, int]]:

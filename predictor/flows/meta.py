@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predictor.config import _field, check, split_list
@@ -26,6 +25,7 @@ class MetaConfig:
 
     target: str = _field("score/exact_match", "what is predicted: score/<name>, or a column of table")
     experiments: str = _field("", "MLflow experiments whose runs teach, separated by commas; empty reads all")
+    parent: str = _field("", "id of a run; only its child runs teach; empty takes runs of any parent")
     table: str = _field("", "a .csv or .parquet file with one fine-tune a row, instead of the tracking store")
     group: str = _field(
         "", "columns of table that are held out together, separated by commas; the first is the headline"
@@ -78,6 +78,7 @@ def train_predictor(
     Raises:
         TableError: nothing to learn from, with what was skipped and why. TrackingError, RegistryError: MLflow's stores.
     """
+    from predictor.flows.meta_report import write_figures
     from predictor.meta.train import train
     from predictor.registry import register
     from predictor.report.summary import summary
@@ -97,10 +98,13 @@ def train_predictor(
             f"{len(table)} rows, {len(set(map(str, table.group)))} groups, {len(table.schema.columns)} features"
         )
         progress.stage("train the predictor")
+        tiers, meanings = _known_features(table)
         trained = train(
             table,
             splits=split_list(config.split),
             trials=config.n_trials,
+            tiers=tiers,
+            meanings=meanings,
             seed=config.seed,
             threads=config.threads,
             on_step=lambda text: progress.advance(1, doing=text),
@@ -108,9 +112,16 @@ def train_predictor(
         for validation in trained.validations.values():
             _child(validation, run)
         progress.stage("explain")
-        _write(run.artifacts, table, trained)
+        write_figures(run.artifacts, table, trained)
         lines = summary(
-            table, trained.validations, trained.bundle.main.interval, trained.permuted_r2, trained.importance
+            table,
+            trained.validations,
+            trained.bundle.main.interval,
+            trained.permuted_r2,
+            trained.importance,
+            trained.steps,
+            trained.tiers,
+            trained.growth.rmse_after(50) if trained.growth else None,
         )
         (run.artifacts / "summary.txt").write_text("\n".join(lines) + "\n")
         tags = _version_tags(table, trained)
@@ -137,9 +148,25 @@ def _table(config: MetaConfig) -> Table:
         return Table.from_file(
             config.table, config.target, config.group, config.features, config.exclude, config.rank_within
         )
-    records = tracking.read_records(split_list(config.experiments) or None)
+    records = tracking.read_records(split_list(config.experiments) or None, parent=config.parent or None)
     source = f"experiments {config.experiments}" if config.experiments else "all experiments of the tracking store"
     return build(records, config.target, average_seeds=config.average_seeds, source=source)
+
+
+def _known_features(table: Table) -> tuple[dict[str, str], dict[str, str]]:
+    """Price tier and meaning of the table's columns that are features of our probe."""
+    from predictor.errors import ConfigError
+    from predictor.probe import lookup
+
+    tiers, meanings = {}, {}
+    for name in table.schema.names:
+        if name.startswith(keys.PROBE):
+            try:
+                feature = lookup(name)
+            except ConfigError:  # a store may hold features of another version of the probe
+                continue
+            tiers[name], meanings[name] = feature.tier, feature.meaning
+    return tiers, meanings
 
 
 def _metrics(table: Table, trained: Trained) -> dict[str, float]:
@@ -156,7 +183,9 @@ def _metrics(table: Table, trained: Trained) -> dict[str, float]:
     for name, validation in trained.validations.items():
         metrics.update({f"validation/{name}/{metric}": value for metric, value in validation.metrics.items()})
         metrics.update({f"baseline/{name}/{each}_rmse": found["rmse"] for each, found in validation.baselines.items()})
-    return {name: value for name, value in metrics.items() if value == value}
+    for group, steps in (("steps", trained.steps), ("tiers", trained.tiers)):
+        metrics.update({f"{group}/{step.name.replace(' ', '_')}_rmse": step.metrics["rmse"] for step in steps})
+    return _finite(metrics)
 
 
 def _child(validation: Validation, parent: TrackedRun) -> None:
@@ -192,37 +221,3 @@ def _version_tags(table: Table, trained: Trained) -> dict[str, str]:
         for metric in ("rmse", "mae", "r2", "spearman", "coverage"):
             tags[f"validation/{split}/{metric}"] = repr(validation.metrics[metric])
     return tags
-
-
-def _write(folder: Path, table: Table, trained: Trained) -> None:
-    """Figures and tables among the run's artifacts."""
-    import pandas as pd
-
-    from predictor.report.explanations import bars, beeswarm, dependence
-    from predictor.report.validation import against_baselines, predicted_against_actual, residuals
-
-    grouped, estimator = trained.grouped, trained.bundle.main
-    values = estimator.model.contributions(table.matrix)
-    names = table.schema.names
-    figures = {
-        "shap_beeswarm": beeswarm(values[:, :-1], table.matrix, names, float(values[0, -1])),
-        "shap_bar": bars(values[:, :-1], names),
-        "shap_dependence": dependence(values[:, :-1], table.matrix, names),
-        "predicted_against_actual": predicted_against_actual(
-            table.y, grouped.predicted, estimator.interval.half_width, table.group, table.target
-        ),
-        "residuals_by_group": residuals(table.y, grouped.predicted, table.group),
-        "baselines": against_baselines(
-            {"predictor": grouped.metrics["rmse"], **{n: m["rmse"] for n, m in grouped.baselines.items()}},
-            "error on groups not seen",
-        ),
-    }
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=110)
-    predictions = table.rows.assign(
-        target=table.y, group=table.group, run_ids=[" ".join(unit) for unit in table.run_ids]
-    )
-    for name, validation in trained.validations.items():
-        predictions[f"predicted ({name})"] = validation.predicted
-    predictions.to_csv(folder / "table.csv", index=False)
-    pd.Series(trained.importance, name="mean_abs_shap").rename_axis("feature").to_csv(folder / "importance.csv")

@@ -93,7 +93,6 @@ def quickstart(config: QuickstartConfig, progress: Progress = SILENT) -> Quickst
 def _quickstart(config: QuickstartConfig, run, progress: Progress) -> QuickstartResult:  # noqa: ANN001 - imports mlflow
     import time
 
-    from mlflow import MlflowClient
     from scipy.stats import spearmanr
 
     from predictor.flows.finetune import finetune
@@ -107,8 +106,8 @@ def _quickstart(config: QuickstartConfig, run, progress: Progress) -> Quickstart
     for dataset, hp in _TEACHERS[: config.runs]:
         taught.append(finetune(config.finetune(dataset, **hp)))
         progress.advance(1, dataset=dataset.removeprefix("lab:"), exact_match=taught[-1].scores["exact_match"])
-    experiment = MlflowClient().get_experiment(run.experiment_id).name
-    meta = train_predictor(MetaConfig(experiments=experiment), progress)
+    # Only this demonstration's own runs: an earlier one in the same store has fine-tuned the very candidates.
+    meta = train_predictor(MetaConfig(parent=run.run_id), progress)
     promotion = promote_version(PromoteConfig(version=meta.version, stage="Production", force=True))
     names = {field.name for field in dataclasses.fields(PredictConfig)}
     as_in_finetune = dataclasses.asdict(config.finetune(""))

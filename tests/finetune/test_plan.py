@@ -112,6 +112,45 @@ def test_lora_estimate_counts_what_peft_makes(tiny_base):
     assert add_lora(model, hp).get_nb_trainable_parameters()[0] == estimate.lora_parameters
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+@pytest.mark.parametrize("dtype_bytes", [2, 4])
+def test_activation_estimate_is_what_autograd_keeps(dropout: float, dtype_bytes: int):
+    import contextlib
+
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    from predictor.finetune.memory import layer_bytes
+    from predictor.finetune.train import add_lora
+
+    hp, dtype = Hyperparameters(lora_dropout=dropout), torch.bfloat16 if dtype_bytes == 2 else torch.float32
+
+    def kept(layers: int) -> int:
+        # Qwen2.5-7B's proportions: one key-value head, an MLP 5.3 times as wide.
+        config = Qwen2Config(
+            vocab_size=64, hidden_size=128, intermediate_size=676, num_hidden_layers=layers, num_attention_heads=4,
+            num_key_value_heads=1,
+        )  # fmt: skip
+        model = add_lora(Qwen2ForCausalLM(config).to(dtype), hp).train()
+        weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+        storages: dict[int, torch.UntypedStorage] = {}
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in weights:
+                storages[storage.data_ptr()] = storage
+            return tensor
+
+        mixed = torch.autocast("cpu", dtype=torch.bfloat16) if dtype_bytes == 2 else contextlib.nullcontext()
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), mixed:
+            _graph = model(input_ids=torch.ones(2, 32, dtype=torch.long), use_cache=False, logits_to_keep=1).logits
+            return sum(storage.nbytes() for storage in storages.values())
+
+    measured = (kept(3) - kept(1)) / 2 / 64  # bytes for each token of one layer
+    config = Qwen2Config(hidden_size=128, intermediate_size=676, num_attention_heads=4, num_key_value_heads=1)
+    assert layer_bytes(config, hp, dtype_bytes) == pytest.approx(measured, rel=0.1)
+
+
 def test_checkpointing_is_chosen_only_where_memory_asks_for_it():
     hp, config = Hyperparameters(), _qwen_7b()
     small = Device("cuda", True, False, 24_000_000_000)
