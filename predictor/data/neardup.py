@@ -31,7 +31,8 @@ class NearIndex:
         from datasketch import MinHashLSH
 
         self.threshold = threshold
-        self._lsh = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
+        # Candidates are checked by their estimate, so a missed text costs more than a candidate too many.
+        self._lsh = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS, weights=(0.1, 0.9))
         self._sketches: dict[int, Any] = {}
 
     def sketch(self, text: str) -> Any:

@@ -170,12 +170,12 @@ def _encoding(head: bytes, path: Path) -> tuple[str, int]:
     for bom, encoding in _BOMS:
         if head.startswith(bom):
             return encoding, len(bom)
+    even, odd = head[0:4096:2].count(0), head[1:4096:2].count(0)
+    if 4 * max(even, odd) > len(head[:4096]) and 8 * min(even, odd) < max(even, odd):
+        # Null bytes at every second place are UTF-16 without a mark.
+        return ("utf-16-le" if odd > even else "utf-16-be"), 0
     if mostly_utf8(head):
-        # Null bytes at every second place are UTF-16 without a mark; UTF-8 decoding alone would let them pass.
-        nulls = head[:4096].count(0)
-        if nulls * 4 < len(head[:4096]):
-            return "utf-8", 0
-        return ("utf-16-le" if head[1:4096:2].count(0) >= head[0:4096:2].count(0) else "utf-16-be"), 0
+        return "utf-8", 0
     from charset_normalizer import from_bytes
 
     best = from_bytes(head[: 1 << 16]).best()

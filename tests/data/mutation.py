@@ -98,13 +98,13 @@ def _replace_value(rows: Any, draw: random.Random) -> None:
             continue
         action = draw.random()
         if action < 0.5:
-            at[key] = draw.choice(_VALUES)
+            at[key] = copy.deepcopy(draw.choice(_VALUES))
         elif action < 0.7:
             del at[key]
         elif isinstance(at, dict):
             at[draw.choice((str(key).upper(), f"{key} ", "from", "x"))] = at.pop(key)
         else:
-            at.insert(key, draw.choice((at[key], [at[key]], [[at[key]]])))
+            at.insert(key, copy.deepcopy(draw.choice((at[key], [at[key]], [[at[key]]]))))
         return
 
 

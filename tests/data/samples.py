@@ -29,7 +29,7 @@ ROWS: dict[str, list[dict]] = {
         for n in range(30)
     ],
     "alpaca": [
-        {"instruction": f"Name {n} colours.", "input": "" if n % 2 else "warm ones", "output": "Red and so on."}
+        {"instruction": f"Name {n} colours.", "input": "" if n % 2 else "warm ones", "output": f"Red and {n} more."}
         for n in range(30)
     ],
     "prompt_completion": [{"prompt": f"Say {n} in words.", "completion": f"word {n}"} for n in range(30)],
@@ -53,9 +53,9 @@ ROWS: dict[str, list[dict]] = {
         {
             "id": f"q{n}",
             "title": "Arden",
-            "context": f"The mill of Arden was built in 17{n:02} by Odo.",
+            "context": f"The mill of Arden was built in 17{n:02} by Odo {n}.",
             "question": "Who built it?",
-            "answers": {"text": ["Odo"], "answer_start": [38]},
+            "answers": {"text": [f"Odo {n}"], "answer_start": [38]},
         }
         for n in range(30)
     ],

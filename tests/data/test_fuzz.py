@@ -45,10 +45,11 @@ def lines(path: Path) -> int:
 
 def lines_held(path: Path) -> int:
     """Lines that hold something, as far as the file is plain text; a line may hold several rows in a list."""
-    content = path.read_bytes()
-    if b"\0" in content or content[:2] in (b"\x1f\x8b", b"PA", b"AR") or content.startswith(b"\xff"):
-        return 0
-    return sum(1 for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip())
+    held = [line for line in path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()]
+    try:
+        return len(held) if isinstance(json.loads(held[0]), dict) else 0
+    except (ValueError, RecursionError, IndexError):
+        return 0  # packed, in another character set, one document, or damaged from the start
 
 
 def check(path: Path, seed: int) -> bool:

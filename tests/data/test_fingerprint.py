@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from predictor.data import Example, load, shares_rows
+from predictor.data.fingerprint import SKETCH_SIZE, Fingerprint, passage_group, row_hash
+from tests.data.samples import ROWS, write
+
+
+def sketch(numbers: range) -> tuple[str, ...]:
+    made = Fingerprint()
+    for number in numbers:
+        made.add(Example(id=str(number), question=f"question {number}", answers=("x",)))
+    return made.sketch
+
+
+def test_fingerprint_depends_on_content_alone(tmp_path: Path) -> None:
+    rows = ROWS["classification"]
+    one = load(write(tmp_path / "a.jsonl", rows))
+    other = load(write(tmp_path / "b.json", [{"id": f"x{n}", **row} for n, row in enumerate(rows)]))
+    assert one.fingerprint == other.fingerprint
+    assert len(one.fingerprint) == 16
+    assert one.row_sketch == other.row_sketch
+    changed = load(write(tmp_path / "c.jsonl", [*rows[1:], {**rows[0], "label": 9}]))
+    assert changed.fingerprint != one.fingerprint
+    assert changed.row_sketch == one.row_sketch, "the sketch knows inputs only"
+
+
+def test_row_hash_forgets_case_and_spaces_and_the_answer() -> None:
+    one = Example(id="1", context="Rain  fell.", question="What fell?", answers=("rain",))
+    two = Example(id="2", context="rain fell. ", question="WHAT\nfell?", answers=("snow",))
+    assert row_hash(one) == row_hash(two)
+    assert len(row_hash(one)) == 10
+    assert passage_group("Rain  fell.") == passage_group("rain fell.")
+    assert row_hash(one) != row_hash(Example(id="3", context="Rain fell.", question="Who fell?"))
+
+
+def test_sketch_is_exact_up_to_its_size_and_bounded_beyond() -> None:
+    assert len(sketch(range(SKETCH_SIZE))) == SKETCH_SIZE
+    everything = sketch(range(10_000))
+    assert everything == tuple(sorted(everything))
+    assert len(everything) == SKETCH_SIZE
+    smallest = sorted(row_hash(Example(id="", question=f"question {n}")) for n in range(10_000))[:SKETCH_SIZE]
+    assert list(everything) == smallest
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        (range(500), range(499, 900), True),
+        (range(500), range(500, 1000), False),
+        (range(10_000), range(5_000, 15_000), True),
+        (range(10_000), range(10_000, 20_000), False),
+    ],
+)
+def test_datasets_that_share_rows_are_recognised(one: range, other: range, shared: bool) -> None:
+    assert shares_rows(sketch(one), sketch(other)) is shared
+
+
+def test_order_changes_the_fingerprint_but_not_the_sketch() -> None:
+    numbers = list(range(100))
+    one, two = Fingerprint(), Fingerprint()
+    for made, order in ((one, numbers), (two, random.Random(0).sample(numbers, 100))):
+        for n in order:
+            made.add(Example(id=str(n), text=f"text {n}", label="a"))
+    assert one.digest != two.digest
+    assert one.sketch == two.sketch
