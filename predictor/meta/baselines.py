@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from predictor.meta.linear import Linear, fit_linear
-from predictor.meta.model import fit
+from predictor.meta.model import Recipe, fit
 from predictor.meta.settings import Settings
 from predictor.meta.splits import tuning_folds
 from predictor.table import Table
@@ -20,9 +20,10 @@ ALPHAS = (0.01, 0.1, 1.0, 10.0)
 
 SINGLE = {
     "zero_shot": r"^probe/zero_shot_{score}$",
-    "size_only": r"^probe/(size|rows|n_rows|n_examples|dataset_size)$",
+    "size_only": r"^probe/dataset_size$",
     "initial_loss_only": r"^probe/initial_loss$",
-    "early_loss_only": r"^probe/(early_loss|final_loss|last_loss|loss_end|probe_loss)$",
+    "early_loss_only": r"^probe/early_loss$",
+    "early_score_only": r"^probe/early_{score}$",
 }
 """Baseline → the one feature that it draws a line through; `{score}` is the target's name."""
 
@@ -60,7 +61,7 @@ def _trees(table: Table, columns: list[int]) -> Guess:
 
     def guess(train: np.ndarray, test: np.ndarray) -> np.ndarray:
         x = table.matrix[:, columns]
-        model = fit(x[train], table.y[train], Settings(linear=False), categorical=categorical)
+        model = fit(x[train], table.y[train], Recipe((Settings(linear=False),)), categorical=categorical)
         return model.predict(x[test])
 
     return guess

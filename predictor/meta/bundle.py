@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from predictor.errors import RegistryError
 from predictor.meta.estimator import Estimator
+from predictor.meta.linear import Linear
+from predictor.meta.price import price
 from predictor.meta.words import reasons
 from predictor.table import FeatureSchema
 
@@ -31,6 +34,8 @@ class Bundle:
         points: one point in the target's unit.
         estimators: name (`all`, or the dearest tier that it reads) → estimator.
         needs: estimator name → for each tier it reads, the columns of that tier.
+        price: log seconds of the full fine-tune as a line through the main estimator's features, when prices are known.
+        meanings: feature → its meaning in plain words.
         about: table digest, validation figures and whatever else tells where the predictor comes from. JSON values.
     """
 
@@ -38,6 +43,8 @@ class Bundle:
     points: float
     estimators: Mapping[str, Estimator]
     needs: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    price: Linear | None = None
+    meanings: Mapping[str, str] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -81,11 +88,14 @@ class Bundle:
         """The strongest reasons for each prediction, in words."""
         out: list[list[str]] = [[] for _ in range(len(rows))]
         for name, members in _by(self.route(rows)).items():
-            for i, told in zip(
-                members, reasons(self.estimators[name], rows.iloc[members], self.points, count), strict=True
-            ):
-                out[i] = told
+            told = reasons(self.estimators[name], rows.iloc[members], self.points, self.meanings, count)
+            for i, each in zip(members, told, strict=True):
+                out[i] = each
         return out
+
+    def price_s(self, rows: pd.DataFrame) -> np.ndarray:
+        """Estimated seconds of the full fine-tune of each row, (n,); NaN when no prices are known."""
+        return price(self.price, self.main.schema.matrix(rows))
 
     def save(self, folder: Path) -> None:
         """Write the predictor into an existing folder."""
@@ -102,6 +112,8 @@ class Bundle:
             "target": self.target,
             "points": self.points,
             "estimators": estimators,
+            "price": self.price.to_json() if self.price else None,
+            "meanings": dict(self.meanings),
             "about": dict(self.about),
         }
         (folder / FILE).write_text(json.dumps(content, indent=1))
@@ -129,7 +141,15 @@ class Bundle:
             texts = [(folder / name).read_text() for name in data["boosters"]]
             estimators[data["name"]] = Estimator.from_json(data, texts)
             needs[data["name"]] = tuple(tuple(tier) for tier in data["needs"])
-        return cls(content["target"], float(content["points"]), estimators, needs, content["about"])
+        return cls(
+            target=content["target"],
+            points=float(content["points"]),
+            estimators=estimators,
+            needs=needs,
+            price=Linear.from_json(content["price"]) if content["price"] else None,
+            meanings=content["meanings"],
+            about=content["about"],
+        )
 
 
 def _by(names: list[str]) -> dict[str, list[int]]:

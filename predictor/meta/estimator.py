@@ -10,7 +10,7 @@ import pandas as pd
 
 from predictor.meta.domain import Domain
 from predictor.meta.interval import Interval
-from predictor.meta.model import Model
+from predictor.meta.model import Model, Recipe
 from predictor.meta.settings import Settings
 from predictor.table import FeatureSchema
 
@@ -23,7 +23,8 @@ class Estimator:
     """A model and what is needed to use it on rows as they come.
 
     Attributes:
-        schema: the features it reads.
+        schema: the features it was offered; those outside `recipe.kept` still tell whether a row is unusual.
+        recipe: how the model was fitted.
         bounded: the target is a fraction; intervals stay within [0, 1].
     """
 
@@ -31,7 +32,7 @@ class Estimator:
     model: Model
     interval: Interval
     domain: Domain
-    settings: Settings
+    recipe: Recipe
     bounded: bool
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -82,7 +83,7 @@ class Estimator:
             "model": model,
             "interval": self.interval.to_json(),
             "domain": self.domain.to_json(),
-            "settings": self.settings.to_json(),
+            "recipe": {"members": [each.to_json() for each in self.recipe.members], "kept": list(self.recipe.kept)},
             "bounded": self.bounded,
         }, texts
 
@@ -93,6 +94,6 @@ class Estimator:
             model=Model.from_parts(data["model"], texts),
             interval=Interval(**data["interval"]),
             domain=Domain.from_json(data["domain"]),
-            settings=Settings(**data["settings"]),
+            recipe=Recipe(tuple(Settings(**each) for each in data["recipe"]["members"]), tuple(data["recipe"]["kept"])),
             bounded=bool(data["bounded"]),
         )

@@ -1,4 +1,4 @@
-"""The model inside a predictor: an optional linear part and the mean of LightGBM boosters over what it leaves."""
+"""The model inside a predictor: the mean of members, each a linear part and a LightGBM booster over what it leaves."""
 
 from __future__ import annotations
 
@@ -14,86 +14,144 @@ from predictor.meta.settings import Settings, binning
 
 
 @dataclass(frozen=True)
-class Model:
-    """ŷ = linear(x) + mean over bags of booster(x), or base + boosters when there is no linear part.
+class Recipe:
+    """How a model is fitted.
 
     Attributes:
-        features: number of matrix columns d.
+        members: settings of each member; several good settings averaged are steadier than the single luckiest.
+        kept: positions of the features that the screened members read.
+    """
+
+    members: tuple[Settings, ...]
+    kept: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Member:
+    """ŷ = linear(x) + booster(x), or base + booster(x) without a linear part.
+
+    Attributes:
+        columns: positions, in the whole matrix, of the features that it reads.
         base: the training mean, when there is no linear part.
     """
 
-    features: int
+    columns: np.ndarray
     base: float
     linear: Linear | None
-    boosters: tuple[lightgbm.Booster, ...]
+    booster: lightgbm.Booster | None
+
+    def predict(self, matrix: np.ndarray) -> np.ndarray:
+        """(n,) from the whole matrix (n, d)."""
+        x = matrix[:, self.columns]
+        out = np.full(len(x), self.base) if self.linear is None else self.linear.predict(x)
+        return out if self.booster is None else out + self.booster.predict(x, num_threads=1)
+
+    def contributions(self, matrix: np.ndarray) -> np.ndarray:
+        """(n, d + 1), the base value last; 0 for features that the member does not read."""
+        x = matrix[:, self.columns]
+        own = np.zeros((len(x), len(self.columns) + 1))
+        if self.linear is None:
+            own[:, -1] = self.base
+        else:
+            own = self.linear.contributions(x)
+        if self.booster is not None:
+            own += np.asarray(self.booster.predict(x, pred_contrib=True, num_threads=1))
+        out = np.zeros((len(x), matrix.shape[1] + 1))
+        out[:, self.columns] = own[:, :-1]
+        out[:, -1] = own[:, -1]
+        return out
+
+
+@dataclass(frozen=True)
+class Model:
+    """The mean of its members' predictions."""
+
+    members: tuple[Member, ...]
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """(n,) from (n, d), in the target's unit."""
-        out = np.full(len(matrix), self.base) if self.linear is None else self.linear.predict(matrix)
-        if self.boosters:
-            out = out + sum(booster.predict(matrix, num_threads=1) for booster in self.boosters) / len(self.boosters)
-        return out
+        return np.mean([member.predict(matrix) for member in self.members], axis=0)
 
     def contributions(self, matrix: np.ndarray) -> np.ndarray:
         """SHAP values, (n, d + 1), the base value last; each row sums to its prediction.
 
         The trees' values are LightGBM's own `pred_contrib` (Lundberg et al. 2018, TreeSHAP: what shap.TreeExplainer
-        calls for a LightGBM model); the linear part's are exact; Shapley values of a sum of models add up.
+        calls for a LightGBM model); the linear part's are exact; Shapley values of a sum or mean of models are the sum
+        or mean of theirs.
         """
-        n, d = matrix.shape
-        out = np.zeros((n, d + 1))
-        if self.linear is None:
-            out[:, d] = self.base
-        else:
-            out = self.linear.contributions(matrix)
-        for booster in self.boosters:
-            out += np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=1)) / len(self.boosters)
-        return out
+        return np.mean([member.contributions(matrix) for member in self.members], axis=0)
 
-    def to_parts(self) -> tuple[dict[str, Any], list[str]]:
-        """JSON values, and one LightGBM model text for each booster."""
-        parts = {
-            "features": self.features,
-            "base": self.base,
-            "linear": self.linear.to_json() if self.linear else None,
-        }
-        return parts, [booster.model_to_string() for booster in self.boosters]
+    def to_parts(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """JSON values for each member, and the LightGBM model texts that they number."""
+        parts: list[dict[str, Any]] = []
+        texts: list[str] = []
+        for member in self.members:
+            parts.append(
+                {
+                    "columns": member.columns.tolist(),
+                    "base": member.base,
+                    "linear": member.linear.to_json() if member.linear else None,
+                    "booster": None if member.booster is None else len(texts),
+                }
+            )
+            if member.booster is not None:
+                texts.append(member.booster.model_to_string())
+        return parts, texts
 
     @classmethod
-    def from_parts(cls, parts: dict[str, Any], texts: Sequence[str]) -> Model:
+    def from_parts(cls, parts: Sequence[dict[str, Any]], texts: Sequence[str]) -> Model:
         return cls(
-            features=int(parts["features"]),
-            base=float(parts["base"]),
-            linear=Linear.from_json(parts["linear"]) if parts["linear"] else None,
-            boosters=tuple(lightgbm.Booster(model_str=text) for text in texts),
+            tuple(
+                Member(
+                    columns=np.array(part["columns"], dtype=int),
+                    base=float(part["base"]),
+                    linear=Linear.from_json(part["linear"]) if part["linear"] else None,
+                    booster=None if part["booster"] is None else lightgbm.Booster(model_str=texts[part["booster"]]),
+                )
+                for part in parts
+            )
         )
 
 
 def fit(
     matrix: np.ndarray,
     y: np.ndarray,
-    settings: Settings,
+    recipe: Recipe,
     *,
     categorical: Sequence[int] = (),
     seed: int = 0,
     threads: int = 1,
 ) -> Model:
-    """A model of y (n,) from a matrix (n, d); the same inputs give the same model."""
-    linear = fit_linear(matrix, y, settings.alpha, skip=categorical) if settings.linear else None
-    base = float(y.mean())
-    boosters: list[lightgbm.Booster] = []
-    if settings.rounds > 0:
-        data = dataset(matrix, y - (linear.predict(matrix) if linear else base), categorical)
-        for bag in range(settings.bags):
-            booster = start(data, settings, seed + bag, threads)
+    """A model of y (n,) from a matrix (n, d); the same inputs give the same model.
+
+    Args:
+        categorical: positions of the columns that hold category codes.
+    """
+    everything = tuple(range(matrix.shape[1]))
+    binned: dict[tuple[int, ...], lightgbm.Dataset] = {}
+    members = []
+    for number, settings in enumerate(recipe.members):
+        columns = recipe.kept if settings.screened else everything
+        x = matrix[:, columns]
+        codes = [i for i, column in enumerate(columns) if column in categorical]
+        linear = fit_linear(x, y, settings.alpha, skip=codes) if settings.linear else None
+        base, booster = float(y.mean()), None
+        if settings.rounds > 0:
+            if columns not in binned:
+                binned[columns] = dataset(x, y, codes)
+            binned[columns].set_label(y - (linear.predict(x) if linear else base))
+            booster = start(binned[columns], settings, seed + number, threads)
             for _ in range(settings.rounds):
                 booster.update()
-            boosters.append(booster.free_dataset())
-    return Model(matrix.shape[1], base, linear, tuple(boosters))
+        members.append(Member(np.array(columns, dtype=int), base, linear, booster))
+    for member in members:
+        if member.booster is not None:
+            member.booster.free_dataset()
+    return Model(tuple(members))
 
 
 def dataset(matrix: np.ndarray, label: np.ndarray, categorical: Sequence[int]) -> lightgbm.Dataset:
-    """LightGBM's binned data; built once for all bags and trials."""
+    """LightGBM's binned data; built once for all members and trials."""
     data = lightgbm.Dataset(
         matrix, label=label, categorical_feature=list(categorical), params=binning(len(label)), free_raw_data=False
     )

@@ -8,17 +8,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """One predictor's settings; shares are of the number of training rows, so that they mean the same at any size.
+    """Settings of one member of a predictor; shares are of the number of training rows, so that they mean the same at
+    any size.
 
     Attributes:
+        screened: read only the features that screening kept.
         linear: fit a ridge part first and boost its residuals.
         alpha: ridge penalty for each row, on standardised features.
         learning_rate, num_leaves, feature_fraction, bagging_fraction, lambda_l2, extra_trees: LightGBM's.
         min_child_share: LightGBM's min_child_samples as a share of the rows, never below 2.
         rounds: boosting rounds; 0 leaves the ridge part (or the mean) alone.
-        bags: boosters with different seeds whose predictions are averaged.
     """
 
+    screened: bool = False
     linear: bool = True
     alpha: float = 0.1
     learning_rate: float = 0.05
@@ -29,7 +31,6 @@ class Settings:
     lambda_l2: float = 1.0
     extra_trees: bool = False
     rounds: int = 100
-    bags: int = 3
 
     def lightgbm(self, rows: int, seed: int, threads: int) -> dict[str, Any]:
         """LightGBM's parameters for a table of `rows` rows; deterministic for a seed."""

@@ -1,4 +1,4 @@
-"""Table → predictor: tune, validate, fit, calibrate."""
+"""Table → predictor: validate, tune, fit, calibrate, explain."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from predictor.errors import TableError
 from predictor.meta.bundle import Bundle
 from predictor.meta.domain import learn as learn_domain
 from predictor.meta.estimator import Estimator
+from predictor.meta.growth import Growth, growth
 from predictor.meta.interval import calibrate
+from predictor.meta.model import Recipe
+from predictor.meta.price import fit_price
+from predictor.meta.steps import Step, by_tier, needs, restrict, steps
 from predictor.meta.tune import Budget, Tuned, tune
 from predictor.meta.validate import LEVEL, Validation, fit_on, permutation_control, validate
 from predictor.table import Table
 
 OnStep = Callable[[str], None]
+MIN_GROWTH_ROWS = 20
+"""A learning curve over fewer rows than this is noise."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,9 @@ class Trained:
         validations: split → validation, the grouped one first.
         permuted_r2: R² of the same procedure on shuffled targets.
         importance: feature → mean absolute SHAP value over the table, in the target's unit, largest first.
+        steps: rough, all features, screened, refined, in the grouped split.
+        tiers: the predictors of the cheaper tiers, in the grouped split.
+        growth: error against the number of runs; None with too few rows.
     """
 
     bundle: Bundle
@@ -34,6 +43,9 @@ class Trained:
     validations: Mapping[str, Validation]
     permuted_r2: float
     importance: Mapping[str, float]
+    steps: tuple[Step, ...]
+    tiers: tuple[Step, ...]
+    growth: Growth | None
 
     @property
     def grouped(self) -> Validation:
@@ -45,6 +57,9 @@ def train(
     *,
     splits: tuple[str, ...] = ("group", "random"),
     trials: int = 0,
+    budget: Budget | None = None,
+    tiers: Mapping[str, str] | None = None,
+    meanings: Mapping[str, str] | None = None,
     seed: int = 0,
     threads: int = 1,
     on_step: OnStep | None = None,
@@ -54,6 +69,9 @@ def train(
     Args:
         splits: of :data:`predictor.meta.validate.SPLITS`; `group` is always done, it calibrates the intervals.
         trials: Optuna trials of the final tuning; 0 chooses by the number of rows.
+        budget: how much work is done; chosen by the number of rows when None.
+        tiers: feature → price tier; a predictor is fitted for each cheaper tier too.
+        meanings: feature → its meaning in plain words, for the reasons of a prediction.
         threads: LightGBM's.
     """
     if len(np.unique(table.group.astype(str))) < 2:
@@ -64,13 +82,20 @@ def train(
             fix="add fine-tunes on datasets that share no rows with these",
         )
     say = on_step or (lambda text: None)
-    budget = Budget.for_rows(len(table), trials)
+    tiers = tiers or {}
+    budget = budget or Budget.for_rows(len(table), trials)
     validations: dict[str, Validation] = {}
     for split in ("group", *[name for name in splits if name != "group"]):
         for result in validate(table, split, budget, seed=seed, threads=threads, on_step=say):
             validations[result.split] = result
+    grouped = validations["group"]
     say("permuted control")
     permuted = permutation_control(table, budget, seed=seed, threads=threads)
+    say("steps and tiers")
+    compared = steps(table, grouped, tiers, seed, threads)
+    cheaper = by_tier(table, grouped, tiers, seed, threads)
+    say("learning curve")
+    curve = growth(table, grouped, seed, threads) if len(table) >= MIN_GROWTH_ROWS else None
     tuned = tune(
         table.matrix,
         table.y,
@@ -82,23 +107,42 @@ def train(
         threads=threads,
         on_trial=lambda done, of, rmse: say(f"tuning: trial {done} of {of}, RMSE {rmse:.4g}"),
     )
-    model = fit_on(table, np.arange(len(table)), tuned.settings, seed, threads)
-    estimator = Estimator(
-        schema=table.schema,
-        model=model,
-        interval=calibrate(validations["group"].predicted - table.y, table.group, LEVEL),
-        domain=learn_domain(table.matrix, table.group, seed),
-        settings=tuned.settings,
-        bounded=table.points == 0.01,
-    )
-    contributions = np.abs(model.contributions(table.matrix)[:, :-1]).mean(axis=0)
+    main = compared[-1].tier or "all"
+    estimators = {main: _estimator(table, tuned.recipe, grouped.predicted, seed, threads)}
+    for name, (cheap, _, step) in reversed(cheaper.items()):
+        recipe = restrict(tuned.recipe, table.schema.names, cheap.schema.names)
+        estimators[name] = _estimator(cheap, recipe, step.predicted, seed, threads)
+    contributions = np.abs(estimators[main].model.contributions(table.matrix)[:, :-1]).mean(axis=0)
     order = np.argsort(-contributions, kind="stable")
     return Trained(
-        bundle=Bundle(table.target, table.points, {"all": estimator}, about=_about(table, validations, permuted)),
+        bundle=Bundle(
+            target=table.target,
+            points=table.points,
+            estimators=estimators,
+            needs={name: needs(table, tiers, name) for name in estimators if name != "all"},
+            price=fit_price(table.matrix, table.price, table.schema.categorical),
+            meanings={name: text for name, text in (meanings or {}).items() if name in table.schema.names},
+            about=_about(table, validations, permuted),
+        ),
         tuned=tuned,
         validations=validations,
         permuted_r2=permuted,
         importance={table.schema.names[j]: float(contributions[j]) for j in order},
+        steps=tuple(compared),
+        tiers=tuple(step for _, _, step in cheaper.values()),
+        growth=curve,
+    )
+
+
+def _estimator(table: Table, recipe: Recipe, out_of_group: np.ndarray, seed: int, threads: int) -> Estimator:
+    """Fitted on every row; its interval from predictions of models that did not see the row's group."""
+    return Estimator(
+        schema=table.schema,
+        model=fit_on(table, np.arange(len(table)), recipe, seed, threads),
+        interval=calibrate(out_of_group - table.y, table.group, LEVEL),
+        domain=learn_domain(table.matrix, table.group, seed),
+        recipe=recipe,
+        bounded=table.points == 0.01,
     )
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import lightgbm
 import numpy as np
 import optuna
 
 from predictor.meta.linear import fit_linear
-from predictor.meta.model import dataset, start
+from predictor.meta.model import Recipe, dataset, start
+from predictor.meta.screen import Screening, screen
 from predictor.meta.settings import Settings
 from predictor.meta.splits import Fold, tuning_folds
 
 OnTrial = Callable[[int, int, float], None]
 """Called after each trial with its number, the number of trials and the best RMSE so far."""
+
+
+ALPHAS = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+NEARLY_BEST = 1.05
+"""Trials whose error is within this factor of the best are averaged with it."""
+_START = {"learning_rate": 0.08, "num_leaves": 3, "feature_fraction": 0.6, "bagging_fraction": 0.8, "lambda_l2": 1.0}
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Budget:
         tuning_rows: tuning sees at most this many rows, whole groups at a time.
         fits: grouped validation fits at most this many models (leave-one-group-out up to that many groups).
         repeats: times the random split is repeated.
+        members: best trials that the final model averages.
     """
 
     trials: int
@@ -39,28 +46,30 @@ class Budget:
     tuning_rows: int = 3000
     fits: int = 60
     repeats: int = 2
+    members: int = 4
 
     @classmethod
     def for_rows(cls, rows: int, trials: int = 0) -> Budget:
         """A budget that keeps a table of this size within minutes on two cores; `trials` overrides the tuning."""
         if rows < 50:
-            budget = cls(trials=24, inner_trials=8, folds=5, max_rounds=60, repeats=2)
+            budget = cls(trials=20, inner_trials=7, folds=4, max_rounds=40, repeats=1)
         elif rows < 600:
             budget = cls(trials=40, inner_trials=12, max_rounds=300, repeats=3)
         elif rows < 4000:
             budget = cls(trials=24, inner_trials=8, folds=4, max_rounds=400, repeats=1)
         else:
-            budget = cls(trials=16, inner_trials=5, folds=3, max_rounds=400, fits=10, repeats=1)
+            budget = cls(trials=16, inner_trials=5, folds=3, max_rounds=400, fits=10, repeats=1, members=2)
         if trials > 0:
-            budget = cls(**{**budget.__dict__, "trials": trials, "inner_trials": max(3, min(trials, trials // 3))})
+            budget = replace(budget, trials=trials, inner_trials=max(3, trials // 3))
         return budget
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """The chosen settings and the cross-validated RMSE of every trial, in order."""
+    """The recipe made of the best trials, the screening, and the cross-validated RMSE of every trial, in order."""
 
-    settings: Settings
+    recipe: Recipe
+    screening: Screening
     rmse: float
     history: tuple[float, ...]
 
@@ -79,18 +88,26 @@ def tune(
 ) -> Tuned:
     """The settings with the least grouped cross-validation error among seeded TPE trials.
 
-    A trial boosts every fold once; the number of rounds is the minimum of the error curve summed over folds (0 rounds,
-    the linear part alone, included), so that rounds cost no trials of their own.
+    The features are screened first; each trial chooses whether it reads all of them or the kept ones. A trial boosts
+    every fold once; the number of rounds is the minimum of the error curve summed over folds (0 rounds, the linear part
+    alone, included), so that rounds cost no trials of their own. The recipe averages up to `budget.members` trials
+    that are about as good as the best.
     """
     rows = _whole_groups(groups, budget.tuning_rows, seed)
     matrix, y, groups = matrix[rows], y[rows], groups[rows]
-    folds = _prepare(matrix, y, tuning_folds(groups, budget.folds, seed), categorical)
+    screening = screen(matrix, y, groups, categorical=categorical, seed=seed, threads=threads, folds=budget.folds)
+    everything = tuple(range(matrix.shape[1]))
+    folds = tuning_folds(groups, budget.folds, seed)
+    views = {
+        screened: _View(matrix[:, columns], columns, y, folds, categorical)
+        for screened, columns in ((False, everything), (True, screening.kept))
+    }
     steps = _steps(budget.max_rounds)
     history: list[float] = []
 
     def objective(trial: optuna.Trial) -> float:
         settings = _suggest(trial, len(y))
-        curve = _curve(matrix, y, settings, folds, categorical, steps, seed, threads)
+        curve = _curve(views[settings.screened], y, settings, steps, seed, threads)
         best = int(np.argmin(curve))
         trial.set_user_attr("rounds", int(steps[best]))
         rmse = float(np.sqrt(curve[best] / len(y)))
@@ -101,28 +118,45 @@ def tune(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        direction="minimize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(5, trials // 4))
+        direction="minimize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(5, trials // 3))
     )
-    for linear in (True, False):
-        study.enqueue_trial({"linear": linear}, skip_if_exists=True)
+    for screened, view in views.items():
+        study.enqueue_trial({**_START, "screened": screened, "linear": True, "alpha": _best_alpha(view, y)})
+    study.enqueue_trial({**_START, "screened": False, "linear": False})
     study.optimize(objective, n_trials=trials)
-    best = study.best_trial
-    settings = _suggest(optuna.trial.FixedTrial(best.params), len(y))
-    return Tuned(Settings(**{**settings.to_json(), "rounds": best.user_attrs["rounds"]}), best.value, tuple(history))
+    ranked = sorted(study.trials, key=lambda trial: trial.value if trial.value is not None else np.inf)
+    members = tuple(
+        replace(_suggest(optuna.trial.FixedTrial(trial.params), len(y)), rounds=trial.user_attrs["rounds"])
+        for trial in ranked[: budget.members]
+        if trial.value is not None and trial.value <= NEARLY_BEST * study.best_value
+    )
+    return Tuned(Recipe(members, screening.kept), screening, study.best_value, tuple(history))
+
+
+def _best_alpha(view: _View, y: np.ndarray) -> float:
+    """The ridge penalty with the least cross-validated error of the linear part alone: cheap, so not left to luck."""
+
+    def error(alpha: float) -> float:
+        total = 0.0
+        for train, test, _ in view.folds:
+            line = fit_linear(view.matrix[train], y[train], alpha, skip=view.codes)
+            total += float(np.sum((line.predict(view.matrix[test]) - y[test]) ** 2))
+        return total
+
+    return min(ALPHAS, key=error)
 
 
 def _suggest(trial: optuna.trial.BaseTrial, rows: int) -> Settings:
     """The search space; small tables get stumps and strong shrinkage only."""
     small = rows < 50
-    linear = trial.suggest_categorical("linear", [True, False])
+    child = (0.15, 0.25) if small else (2.0 / rows, 0.1)
     return Settings(
-        linear=linear,
-        alpha=trial.suggest_float("alpha", 0.03 if small else 1e-3, 30.0, log=True),
+        screened=trial.suggest_categorical("screened", [False, True]),
+        linear=trial.suggest_categorical("linear", [True, False]),
+        alpha=trial.suggest_float("alpha", ALPHAS[0], ALPHAS[-1], log=True),
         learning_rate=trial.suggest_float("learning_rate", 0.03, 0.2, log=True),
         num_leaves=trial.suggest_int("num_leaves", 2, 3 if small else min(31, 3 + rows // 20), log=True),
-        min_child_share=trial.suggest_float(
-            "min_child_share", 0.15 if small else 2.0 / rows, 0.25 if small else 0.1, log=True
-        ),
+        min_child_share=trial.suggest_float("min_child_share", *child, log=True),
         feature_fraction=trial.suggest_float("feature_fraction", 0.2, 1.0),
         bagging_fraction=trial.suggest_float("bagging_fraction", 0.6, 1.0),
         lambda_l2=trial.suggest_float("lambda_l2", 0.01, 30.0, log=True),
@@ -130,17 +164,20 @@ def _suggest(trial: optuna.trial.BaseTrial, rows: int) -> Settings:
     )
 
 
-@dataclass(frozen=True)
-class _Fold:
-    """A fold whose features are binned once for all trials; a trial only changes the label."""
+class _View:
+    """Some columns of the matrix and its folds, binned once for all trials; a trial only changes the label."""
 
-    train: np.ndarray
-    test: np.ndarray
-    data: lightgbm.Dataset
-
-
-def _prepare(matrix: np.ndarray, y: np.ndarray, folds: Sequence[Fold], categorical: Sequence[int]) -> list[_Fold]:
-    return [_Fold(train, test, dataset(matrix[train], y[train], categorical)) for train, test in folds]
+    def __init__(
+        self,
+        matrix: np.ndarray,
+        columns: Sequence[int],
+        y: np.ndarray,
+        folds: Sequence[Fold],
+        categorical: Sequence[int],
+    ) -> None:
+        self.matrix = matrix
+        self.codes = [i for i, column in enumerate(columns) if column in categorical]
+        self.folds = [(train, test, dataset(matrix[train], y[train], self.codes)) for train, test in folds]
 
 
 def _steps(max_rounds: int) -> np.ndarray:
@@ -148,24 +185,15 @@ def _steps(max_rounds: int) -> np.ndarray:
     return np.unique(np.concatenate([[0], np.geomspace(2, max_rounds, 24).round()]).astype(int))
 
 
-def _curve(
-    matrix: np.ndarray,
-    y: np.ndarray,
-    settings: Settings,
-    folds: Sequence[_Fold],
-    categorical: Sequence[int],
-    steps: np.ndarray,
-    seed: int,
-    threads: int,
-) -> np.ndarray:
+def _curve(view: _View, y: np.ndarray, settings: Settings, steps: np.ndarray, seed: int, threads: int) -> np.ndarray:
     """Squared error summed over the folds' test rows after each number of rounds in `steps`."""
     total = np.zeros(len(steps))
-    for fold in folds:
-        train, test = fold.train, fold.test
-        linear = fit_linear(matrix[train], y[train], settings.alpha, skip=categorical) if settings.linear else None
-        begin = linear.predict(matrix) if linear else np.full(len(y), y[train].mean())
-        fold.data.set_label((y - begin)[train])
-        booster = start(fold.data, settings, seed, threads)
+    for train, test, data in view.folds:
+        x = view.matrix
+        linear = fit_linear(x[train], y[train], settings.alpha, skip=view.codes) if settings.linear else None
+        begin = linear.predict(x) if linear else np.full(len(y), y[train].mean())
+        data.set_label((y - begin)[train])
+        booster = start(data, settings, seed, threads)
         predicted = begin[test]
         curve = np.full(len(steps), np.nan)
         curve[0] = np.sum((predicted - y[test]) ** 2)
@@ -174,7 +202,7 @@ def _curve(
             for _ in range(rounds):
                 booster.update()
             predicted = predicted + booster.predict(
-                matrix[test], start_iteration=before, num_iteration=rounds, num_threads=threads
+                x[test], start_iteration=before, num_iteration=rounds, num_threads=threads
             )
             curve[i] = np.sum((predicted - y[test]) ** 2)
             if i >= 8 and curve[i - 3 : i + 1].min() > np.nanmin(curve):

@@ -1,8 +1,8 @@
-"""How well the whole procedure, tuning included, predicts rows that it has not seen."""
+"""How well the whole procedure, screening and tuning included, predicts rows that it has not seen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,11 +10,10 @@ import numpy as np
 from predictor.errors import ConfigError
 from predictor.meta.baselines import baselines
 from predictor.meta.interval import coverage
-from predictor.meta.model import fit
+from predictor.meta.model import Model, Recipe, fit
 from predictor.meta.scores import cost_saved, regret, scores
-from predictor.meta.settings import Settings
 from predictor.meta.splits import Fold, group_folds, random_folds
-from predictor.meta.tune import Budget, tune
+from predictor.meta.tune import Budget, Tuned, tune
 from predictor.table import Table
 
 SPLITS = ("group", "random", "lolo")
@@ -32,7 +31,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Validation:
-    """Predictions of every row by models that never saw it, nor were tuned on it.
+    """Predictions of every row by models that never saw it, nor were screened or tuned on it.
 
     Attributes:
         split: `group`, `random` or `lolo/<column>`.
@@ -40,6 +39,7 @@ class Validation:
         metrics: the predictor's, averaged over the repeats.
         baselines: name → metrics.
         folds: number of models that were fitted for one repeat.
+        blocks, tuned: of the first repeat: what was tuned on what.
     """
 
     split: str
@@ -48,6 +48,8 @@ class Validation:
     metrics: Mapping[str, float]
     baselines: Mapping[str, Mapping[str, float]]
     folds: int
+    blocks: tuple[Block, ...]
+    tuned: tuple[Tuned, ...]
 
     @property
     def best_baseline(self) -> tuple[str, float]:
@@ -88,39 +90,35 @@ def _validate(
     on_step: OnStep | None,
 ) -> Validation:
     name = f"lolo/{column}" if split == "lolo" else split
-    repeats = budget.repeats if split == "random" else 1
     labels = table.groups[column]
-    all_metrics, all_baselines, kept = [], [], None
-    for repeat in range(repeats):
+    passes = []
+    for repeat in range(budget.repeats if split == "random" else 1):
         blocks = _random_blocks(len(table), seed + repeat) if split == "random" else _group_blocks(labels, budget, seed)
-        predicted, reference = np.full(len(table), np.nan), np.full(len(table), np.nan)
-        guesses = baselines(table) if with_baselines else {}
-        guessed = {guess: np.full(len(table), np.nan) for guess in guesses}
+        tuned = []
         for number, block in enumerate(blocks, 1):
             if on_step:
-                on_step(f"{name}: block {number} of {len(blocks)}" + (f", repeat {repeat + 1}" if repeats > 1 else ""))
-            settings = tune_on(table, block.tuning, labels, budget, seed, threads)
-            for train, test in block.folds:
-                predicted[test] = fit_on(table, train, settings, seed, threads).predict(table.matrix[test])
-                reference[test] = table.y[train].mean()
-                for guess, make in guesses.items():
-                    guessed[guess][test] = make(train, test)
-        all_metrics.append(measure(table, predicted, reference, labels))
-        all_baselines.append({guess: measure(table, values, reference, labels) for guess, values in guessed.items()})
-        kept = kept or (predicted, reference, sum(len(block.folds) for block in blocks))
-    assert kept is not None
+                on_step(f"{name} split, repeat {repeat + 1}, block {number} of {len(blocks)}")
+            tuned.append(tune_on(table, block.tuning, labels, budget, seed, threads))
+        predicted, reference = out_of_fold(table, blocks, [each.recipe for each in tuned], seed, threads)
+        guesses = _guess(table, blocks) if with_baselines else {}
+        passes.append((blocks, tuned, predicted, reference, guesses))
+    metrics = [measure(table, predicted, reference, labels) for _, _, predicted, reference, _ in passes]
+    compared = [{n: measure(table, g, reference, labels) for n, g in each.items()} for *_, reference, each in passes]
+    blocks, tuned, predicted, reference, _ = passes[0]
     return Validation(
-        name,
-        kept[0],
-        kept[1],
-        _mean(all_metrics),
-        {guess: _mean([each[guess] for each in all_baselines]) for guess in all_baselines[0]},
-        kept[2],
+        split=name,
+        predicted=predicted,
+        reference=reference,
+        metrics=_mean(metrics),
+        baselines={guess: _mean([each[guess] for each in compared]) for guess in compared[0]},
+        folds=sum(len(block.folds) for block in blocks),
+        blocks=tuple(blocks),
+        tuned=tuple(tuned),
     )
 
 
-def tune_on(table: Table, rows: np.ndarray, labels: np.ndarray, budget: Budget, seed: int, threads: int) -> Settings:
-    """Settings chosen on some rows of a table only."""
+def tune_on(table: Table, rows: np.ndarray, labels: np.ndarray, budget: Budget, seed: int, threads: int) -> Tuned:
+    """Screening and settings from some rows of a table only."""
     return tune(
         table.matrix[rows],
         table.y[rows],
@@ -130,14 +128,26 @@ def tune_on(table: Table, rows: np.ndarray, labels: np.ndarray, budget: Budget, 
         budget=budget,
         seed=seed,
         threads=threads,
-    ).settings
+    )
 
 
-def fit_on(table: Table, rows: np.ndarray, settings: Settings, seed: int, threads: int):  # noqa: ANN201
+def fit_on(table: Table, rows: np.ndarray, recipe: Recipe, seed: int, threads: int) -> Model:
     """A model fitted on some rows of a table only."""
     return fit(
-        table.matrix[rows], table.y[rows], settings, categorical=table.schema.categorical, seed=seed, threads=threads
+        table.matrix[rows], table.y[rows], recipe, categorical=table.schema.categorical, seed=seed, threads=threads
     )
+
+
+def out_of_fold(
+    table: Table, blocks: Sequence[Block], recipes: Sequence[Recipe], seed: int, threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions of every row by models without it, one recipe for each block; and the means of what taught them."""
+    predicted, reference = np.full(len(table), np.nan), np.full(len(table), np.nan)
+    for block, recipe in zip(blocks, recipes, strict=True):
+        for train, test in block.folds:
+            predicted[test] = fit_on(table, train, recipe, seed, threads).predict(table.matrix[test])
+            reference[test] = table.y[train].mean()
+    return predicted, reference
 
 
 def measure(table: Table, predicted: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -157,7 +167,7 @@ def measure(table: Table, predicted: np.ndarray, reference: np.ndarray, labels: 
     return out
 
 
-def permutation_control(table: Table, budget: Budget, *, seed: int = 0, threads: int = 1, repeats: int = 3) -> float:
+def permutation_control(table: Table, budget: Budget, *, seed: int = 0, threads: int = 1, repeats: int = 2) -> float:
     """R² of the whole procedure in the grouped split after the targets were dealt to the rows at random: about 0.
 
     Mean over `repeats` shuffles; anything clearly above 0 means that the validation leaks.
@@ -170,6 +180,16 @@ def permutation_control(table: Table, budget: Budget, *, seed: int = 0, threads:
         result = validate(shuffled, "group", small, seed=seed + repeat, threads=threads, with_baselines=False)[0]
         found.append(result.metrics["r2"])
     return float(np.mean(found))
+
+
+def _guess(table: Table, blocks: Sequence[Block]) -> dict[str, np.ndarray]:
+    guessed = {}
+    for name, guess in baselines(table).items():
+        guessed[name] = np.full(len(table), np.nan)
+        for block in blocks:
+            for train, test in block.folds:
+                guessed[name][test] = guess(train, test)
+    return guessed
 
 
 def _random_blocks(n: int, seed: int) -> list[Block]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from predictor.meta.estimator import Estimator
 
 
-def reasons(estimator: Estimator, rows: pd.DataFrame, points: float, count: int = 3) -> list[list[str]]:
+def reasons(
+    estimator: Estimator, rows: pd.DataFrame, points: float, meanings: Mapping[str, str], count: int = 3
+) -> list[list[str]]:
     """For each row, its strongest contributions as sentences, strongest first.
 
     Args:
         points: one point in the target's unit.
+        meanings: feature → its meaning in plain words; the bare name stands for those without.
         count: reasons for each row at most; contributions below a twentieth of a point are left out.
     """
     matrix = estimator.schema.matrix(rows)
@@ -22,7 +27,7 @@ def reasons(estimator: Estimator, rows: pd.DataFrame, points: float, count: int 
         strongest = np.argsort(-np.abs(values[i]), kind="stable")[:count]
         told.append(
             [
-                _reason(estimator, j, matrix[i, j], values[i, j] / points)
+                _reason(estimator, j, matrix[i, j], values[i, j] / points, meanings)
                 for j in strongest
                 if abs(values[i, j]) >= 0.05 * points
             ]
@@ -30,7 +35,7 @@ def reasons(estimator: Estimator, rows: pd.DataFrame, points: float, count: int 
     return told
 
 
-def _reason(estimator: Estimator, column: int, value: float, effect: float) -> str:
+def _reason(estimator: Estimator, column: int, value: float, effect: float, meanings: Mapping[str, str]) -> str:
     feature = estimator.schema.columns[column]
     verb = "raises" if effect > 0 else "lowers"
     tail = f"{verb} it by {abs(effect):.1f} points"
@@ -38,7 +43,15 @@ def _reason(estimator: Estimator, column: int, value: float, effect: float) -> s
         return f"{feature.name} unknown {tail}"
     if feature.kind == "category":
         return f"{feature.name} = {feature.categories[int(value)]} {tail}"
-    share = estimator.domain.share_below(column, value)
-    place = "above" if share >= 0.5 else "below"
-    part = share if share >= 0.5 else 1.0 - share
-    return f"{feature.name} = {value:.3g} ({place} about {round(100 * part, -1):.0f} % of the runs) {tail}"
+    meaning = f"{meanings[feature.name]}: " if feature.name in meanings else ""
+    return f"{feature.name} = {value:.3g} ({meaning}{_place(estimator.domain.share_below(column, value))}) {tail}"
+
+
+def _place(share: float) -> str:
+    """Where a value lies among the training rows; the domain knows deciles, so no more is claimed."""
+    if share >= 0.95:
+        return "higher than in nearly all runs"
+    if share <= 0.05:
+        return "lower than in nearly all runs"
+    side, part = ("higher", share) if share >= 0.5 else ("lower", 1.0 - share)
+    return f"{side} than in about {round(100 * part, -1):.0f} % of the runs"

@@ -86,4 +86,4 @@ def load(
     with registry_faults(f"loading version {found.version} of '{name}'"):
         folder = mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}/{found.version}")
     bundle = Bundle.load(Path(folder, "artifacts", "bundle"))
-    return Predictor(bundle, name, int(found.version), found.current_stage, dict(found.tags), prober)
+    return Predictor(bundle, name, int(found.version), str(found.current_stage), dict(found.tags), prober)

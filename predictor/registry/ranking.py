@@ -12,6 +12,7 @@ import pandas as pd
 
 from predictor.errors import ConfigError, PredictorError
 from predictor.meta.bundle import Bundle
+from predictor.schema import keys
 from predictor.schema.record import RunRecord
 from predictor.table import feature_row
 
@@ -26,6 +27,8 @@ COLUMNS = (
     "estimator",
     "reasons",
     "probe_s",
+    "full_s",
+    "advice",
     "error",
 )
 
@@ -48,10 +51,10 @@ class Candidate:
 
 def from_record(record: RunRecord, name: str = "") -> Candidate:
     """A candidate from a record's features; nothing else of the record is looked at."""
-    seconds = [record.costs[key] for key in ("probe_total_s", "probe_s", "total_s") if key in record.costs]
-    return Candidate(
-        name or record.dataset or record.run_id, feature_row(record), seconds[0] if seconds else float("nan")
-    )
+    parts = [value for key, value in record.costs.items() if key.startswith("probe_") and key.endswith("_s")]
+    seconds = record.costs.get("total_s") if record.kind == keys.KIND_PROBE else sum(parts) if parts else None
+    name = name or record.dataset or record.run_id
+    return Candidate(name, feature_row(record), float("nan") if seconds is None else seconds)
 
 
 def features_of(
@@ -86,6 +89,7 @@ def ranking(bundle: Bundle, candidates: Sequence[Candidate]) -> pd.DataFrame:
     if good:
         rows = pd.DataFrame([dict(candidate.features) for candidate in good])
         predicted = bundle.predict(rows)
+        predicted["full_s"] = bundle.price_s(rows)
         predicted["reasons"] = ["; ".join(told) for told in bundle.reasons(rows)]
         predicted.index = table.index[table["error"] == ""]
         table = table.join(predicted)
@@ -93,7 +97,27 @@ def ranking(bundle: Bundle, candidates: Sequence[Candidate]) -> pd.DataFrame:
     order = np.argsort(-table["prediction"].astype(float).fillna(-np.inf).to_numpy(), kind="stable")
     table = table.iloc[order].reset_index(drop=True)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
+    table["advice"] = advice(bundle, table)
     for name in ("reasons", "unusual_feature", "estimator"):
         table[name] = table[name].fillna("")
     table["unusual"] = table["unusual"].fillna(False).astype(bool)
     return table
+
+
+def advice(bundle: Bundle, table: pd.DataFrame) -> list[str]:
+    """What to do with each row of a ranking: `train`, `skip` or `probe deeper`; empty for a row with an error.
+
+    Skip what is predicted to end further below the best than the half width of its own interval. Of the rest, probe
+    deeper what a cheaper estimator than the best there is has answered, and train the others.
+    """
+    dearest = next(iter(bundle.estimators))
+    best = table["prediction"].max()
+    advised = []
+    for row in table.itertuples():
+        if row.error:
+            advised.append("")
+        elif best - row.prediction > bundle.estimators[row.estimator].interval.half_width:
+            advised.append("skip")
+        else:
+            advised.append("train" if row.estimator == dearest else "probe deeper")
+    return advised

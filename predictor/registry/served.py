@@ -7,12 +7,13 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.pyfunc import PythonModel
 
 from predictor.meta.bundle import Bundle
 from predictor.table import as_frame
 
 
-class ServedPredictor(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class ServedPredictor(PythonModel):
     """Feature rows in, one row of prediction, interval and domain flag for each out."""
 
     def load_context(self, context: Any) -> None:

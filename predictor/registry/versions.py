@@ -126,11 +126,12 @@ def promote(version: int, stage: str = "Production", *, name: str = NAME, force:
     active = stage in ACTIVE
     objections = gate(found) if active else []
     if objections and not force:
+        where = f"-P version={version} -P stage={stage}"
         raise RegistryError(
             f"version {version} of '{name}' is not promoted: {'; '.join(objections)}",
-            where=f"-P version={version} -P stage={stage}",
-            rule="a version beats the best baseline on groups it has not seen, and its intervals hold what they promise",
-            fix="train on more runs or more different datasets; or promote it all the same with -P force=true (recorded)",
+            where=where,
+            rule="beat the best baseline on groups not seen, with intervals that hold what they promise",
+            fix="train on more runs or more different datasets; or promote it all the same, recorded: -P force=true",
         )
     client = MlflowClient()
     with registry_faults(f"promoting version {version} of '{name}'"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from predictor.table import Table
@@ -18,6 +18,17 @@ class _Validation(Protocol):
 
     @property
     def folds(self) -> int: ...
+
+
+class _Step(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def features(self) -> int: ...
+
+    @property
+    def metrics(self) -> Mapping[str, float]: ...
 
 
 class _Interval(Protocol):
@@ -37,8 +48,15 @@ def summary(
     interval: _Interval,
     permuted_r2: float,
     importance: Mapping[str, float],
+    steps: Sequence[_Step] = (),
+    tiers: Sequence[_Step] = (),
+    after_50: float | None = None,
 ) -> list[str]:
-    """What was learnt from what, how far it can be trusted, and what it rests on; the grouped split first."""
+    """What was learnt from what, how far it can be trusted, and what it rests on; the grouped split first.
+
+    Args:
+        after_50: RMSE to expect after 50 more runs, extrapolated.
+    """
     points = table.points
     noise = table.noise
     groups = len(set(map(str, table.group)))
@@ -67,9 +85,19 @@ def summary(
     )
     if groups < 30:
         lines.append(f"with {groups} groups all these figures are rough: expect them to move as runs are added")
+    if steps:
+        lines.append("step by step, RMSE on groups not seen: " + _row(steps, points))
+    if tiers:
+        lines.append("with the features of a cheaper tier: " + _row(tiers, points))
+    if after_50 is not None:
+        lines.append(f"50 more runs like these would bring RMSE to about {after_50 / points:.2f} (extrapolated)")
     strongest = ", ".join(f"{name} {value / points:.1f}" for name, value in list(importance.items())[:5])
     lines.append(f"strongest features (mean |SHAP|, points): {strongest}")
     return lines
+
+
+def _row(steps: Sequence[_Step], points: float) -> str:
+    return ", ".join(f"{step.name} ({step.features}) {step.metrics['rmse'] / points:.2f}" for step in steps)
 
 
 def _line(label: str, metrics: Mapping[str, float], points: float) -> str:

@@ -53,3 +53,20 @@ def against_baselines(rmse: Mapping[str, float], title: str) -> Figure:
     axes.set_title(title, fontsize=10)
     figure.tight_layout()
     return figure
+
+
+def error_against_runs(rows: Sequence[float], rmse: Sequence[float], floor: float, more: tuple[float, float]) -> Figure:
+    """Error on unseen groups against the rows that taught; `more` is a point (rows, rmse) that was extrapolated."""
+    figure = Figure(figsize=(6, 4))
+    axes = figure.subplots()
+    axes.plot(rows, rmse, marker="o", color="#1e88e5", label="measured")
+    axes.plot(
+        [rows[-1], more[0]], [rmse[-1], more[1]], linestyle="--", marker="o", color="#90caf9", label="extrapolated"
+    )
+    if np.isfinite(floor):
+        axes.axhline(floor, color="grey", linewidth=0.8, label="noise of the labels")
+    axes.set_xlabel("rows that taught")
+    axes.set_ylabel("RMSE on groups not seen")
+    axes.legend()
+    figure.tight_layout()
+    return figure

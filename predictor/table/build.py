@@ -117,8 +117,8 @@ def _features(units: Sequence[Sequence[RunRecord]]) -> tuple[pd.DataFrame, dict[
         if len(rows) > 1:
             for name in {name for each in rows for name in each}:
                 values = [each[name] for each in rows if name in each]
-                if all(isinstance(v, (int, float)) for v in values):
-                    finite = [float(v) for v in values if math.isfinite(v)]
+                if not any(isinstance(v, str) for v in values):
+                    finite = [float(v) for v in values if math.isfinite(float(v))]
                     row[name] = sum(finite) / len(finite) if finite else math.nan
         averaged.append(row)
     frame = pd.DataFrame(averaged)

@@ -13,7 +13,7 @@ from predictor.meta.domain import learn as learn_domain
 from predictor.meta.estimator import Estimator
 from predictor.meta.interval import calibrate
 from predictor.meta.linear import fit_linear
-from predictor.meta.model import Model, fit
+from predictor.meta.model import Model, Recipe, fit
 from predictor.meta.settings import Settings
 from predictor.table import Table, build
 from tests.synthetic_runs import records
@@ -26,18 +26,19 @@ def table() -> Table:
 
 @pytest.fixture(scope="module")
 def bundle(table: Table) -> Bundle:
-    settings = Settings(rounds=20, bags=2)
-    model = fit(table.matrix, table.y, settings, categorical=table.schema.categorical)
+    recipe = Recipe((Settings(rounds=20), Settings(linear=False, rounds=20, screened=True)), kept=(0, 3, 6, 7))
+    model = fit(table.matrix, table.y, recipe, categorical=table.schema.categorical)
     interval = calibrate(np.linspace(-0.1, 0.1, len(table)), table.group)
     domain = learn_domain(table.matrix, table.group)
-    estimator = Estimator(table.schema, model, interval, domain, settings, bounded=True)
+    estimator = Estimator(table.schema, model, interval, domain, recipe, bounded=True)
     return Bundle(table.target, table.points, {"all": estimator})
 
 
 @pytest.mark.parametrize("linear", [True, False])
 @pytest.mark.parametrize("rounds", [0, 20])
 def test_contributions_add_up_to_the_prediction(table: Table, linear: bool, rounds: int) -> None:
-    model = fit(table.matrix, table.y, Settings(linear=linear, rounds=rounds), categorical=table.schema.categorical)
+    recipe = Recipe((Settings(linear=linear, rounds=rounds), Settings(rounds=3, screened=True)), kept=(1, 4))
+    model = fit(table.matrix, table.y, recipe, categorical=table.schema.categorical)
     rows = table.matrix.copy()
     rows[0, 2] = np.nan
     np.testing.assert_allclose(model.contributions(rows).sum(axis=1), model.predict(rows), atol=1e-12)
@@ -46,18 +47,18 @@ def test_contributions_add_up_to_the_prediction(table: Table, linear: bool, roun
 def test_contributions_of_the_trees_are_those_of_shap(table: Table) -> None:
     import shap
 
-    model = fit(table.matrix, table.y, Settings(linear=False, rounds=20, bags=1))
-    expected = shap.TreeExplainer(model.boosters[0]).shap_values(table.matrix)
+    model = fit(table.matrix, table.y, Recipe((Settings(linear=False, rounds=20),)))
+    expected = shap.TreeExplainer(model.members[0].booster).shap_values(table.matrix)
     np.testing.assert_allclose(model.contributions(table.matrix)[:, :-1], expected, atol=1e-9)
 
 
 def test_the_same_seed_gives_the_same_model(table: Table) -> None:
-    one, two = (fit(table.matrix, table.y, Settings(rounds=10), seed=3) for _ in range(2))
+    one, two = (fit(table.matrix, table.y, Recipe((Settings(rounds=10),)), seed=3) for _ in range(2))
     np.testing.assert_array_equal(one.predict(table.matrix), two.predict(table.matrix))
 
 
 def test_parts_restore_the_model_to_the_bit(table: Table) -> None:
-    model = fit(table.matrix, table.y, Settings(rounds=30), categorical=table.schema.categorical)
+    model = fit(table.matrix, table.y, Recipe((Settings(rounds=30),)), categorical=table.schema.categorical)
     parts, texts = model.to_parts()
     restored = Model.from_parts(json.loads(json.dumps(parts)), texts)
     np.testing.assert_array_equal(restored.predict(table.matrix), model.predict(table.matrix))

@@ -13,17 +13,17 @@ from predictor.meta.validate import permutation_control, validate
 from predictor.table import Table, build
 from tests.synthetic_runs import records
 
-SMALL = Budget(trials=4, inner_trials=3, folds=3, max_rounds=40, fits=5, repeats=1)
+SMALL = Budget(trials=4, inner_trials=2, folds=2, max_rounds=10, fits=5, repeats=1, members=2)
 
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    return build(records(48, groups=16, noise_features=2), average_seeds=False)
+    return build(records(36, groups=12, noise_features=1), average_seeds=False)
 
 
 @pytest.fixture(scope="module")
 def trained(table: Table) -> Trained:
-    return train(table, trials=4, seed=1)
+    return train(table, seed=1, budget=Budget(6, 3, folds=3, max_rounds=20, fits=6, repeats=1, members=2))
 
 
 def test_it_learns_the_law_and_beats_every_baseline_but_those_that_know_it(trained: Trained) -> None:
@@ -37,14 +37,15 @@ def test_it_learns_the_law_and_beats_every_baseline_but_those_that_know_it(train
 
 def test_group_is_always_validated_and_comes_first(trained: Trained) -> None:
     assert list(trained.validations) == ["group", "random"]
-    assert trained.grouped.folds == 16
+    assert trained.grouped.folds == 6
 
 
 def test_the_same_seed_gives_the_same_predictor(table: Table) -> None:
     one, two = (
         tune(table.matrix, table.y, table.group, categorical=[], trials=4, budget=SMALL, seed=5) for _ in range(2)
     )
-    assert one == two
+    assert one.recipe == two.recipe
+    assert one.history == two.history
     assert len(one.history) == 4
 
 
@@ -73,7 +74,7 @@ def test_lolo_leaves_out_each_group_column_in_turn(table: Table) -> None:
 
 
 def test_a_baseline_sees_only_the_rows_that_teach(table: Table) -> None:
-    train_rows, test_rows = np.arange(0, 40), np.arange(40, 48)
+    train_rows, test_rows = np.arange(0, 30), np.arange(30, 36)
     poisoned = table.y.copy()
     poisoned[test_rows] = 9.0
     for name, guess in baselines(table).items():

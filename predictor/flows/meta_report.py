@@ -1,0 +1,141 @@
+"""What a trained predictor leaves among the artifacts of its run: figures, tables and the report page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from predictor.report.explanations import bars, beeswarm, dependence
+from predictor.report.page import METRIC_HEAD, Page, metric_rows
+from predictor.report.validation import (
+    against_baselines,
+    error_against_runs,
+    predicted_against_actual,
+    residuals,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from predictor.meta.train import Trained
+    from predictor.table import Table
+
+_CAPTIONS = {
+    "shap_beeswarm": "Each dot is a run: how far a feature moved its prediction, coloured by the feature's value.",
+    "shap_bar": "Mean strength of the features, in the target's unit.",
+    "shap_dependence": "How the strongest features move the prediction.",
+    "predicted_against_actual": "Predictions by models that saw nothing of the row's group, with 90 % intervals.",
+    "residuals_by_group": "Predicted minus measured by group, the worst groups first.",
+    "baselines": "Error on groups not seen, against guesses that need no learning.",
+    "learning_curve": "What more runs buy.",
+}
+
+
+def write_figures(folder: Path, table: Table, trained: Trained) -> None:
+    """Write the figures, `table.csv`, `features.csv` and `report.html` into a folder."""
+    figures = _figures(table, trained)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=110)
+    predictions = table.rows.assign(target=table.y, group=table.group, run_ids=[" ".join(u) for u in table.run_ids])
+    for name, validation in trained.validations.items():
+        predictions[f"predicted ({name})"] = validation.predicted
+    predictions.to_csv(folder / "table.csv", index=False)
+    _features(table, trained).to_csv(folder / "features.csv", index=False)
+    (folder / "report.html").write_text(_page(table, trained, figures))
+
+
+def _figures(table: Table, trained: Trained) -> dict[str, Figure]:
+    grouped, estimator = trained.grouped, trained.bundle.main
+    # Explanations of thousands of rows look like those of a thousand.
+    shown = slice(None, None, max(1, len(table) // 1000))
+    matrix, names = table.matrix[shown], table.schema.names
+    values = estimator.model.contributions(matrix)
+    figures = {
+        "shap_beeswarm": beeswarm(values[:, :-1], matrix, names, float(values[0, -1])),
+        "shap_bar": bars(values[:, :-1], names),
+        "shap_dependence": dependence(values[:, :-1], matrix, names),
+        "predicted_against_actual": predicted_against_actual(
+            table.y, grouped.predicted, estimator.interval.half_width, table.group, table.target
+        ),
+        "residuals_by_group": residuals(table.y, grouped.predicted, table.group),
+        "baselines": against_baselines(
+            {"predictor": grouped.metrics["rmse"], **{n: m["rmse"] for n, m in grouped.baselines.items()}},
+            "error on groups not seen",
+        ),
+    }
+    if trained.growth:
+        g = trained.growth
+        more = (g.rows[-1] + 50, g.rmse_after(50))
+        figures["learning_curve"] = error_against_runs(g.rows, g.rmse, table.noise.floor, more)
+    return figures
+
+
+def _features(table: Table, trained: Trained):  # noqa: ANN202 - pandas is imported here only
+    """Every feature that was offered: whether screening kept it, why, and how strong it is."""
+    import pandas as pd
+
+    screening = trained.tuned.screening
+    kept = set(screening.kept)
+    rows = [
+        {
+            "feature": name,
+            "kept": j in kept,
+            "reason": screening.reasons[j],
+            "screening_mean_abs_shap": screening.importance[j],
+            "final_mean_abs_shap": trained.importance[name],
+            "meaning": trained.bundle.meanings.get(name, ""),
+        }
+        for j, name in enumerate(table.schema.names)
+    ]
+    frame = pd.DataFrame(rows).sort_values("final_mean_abs_shap", ascending=False)
+    dropped = [{"feature": name, "kept": False, "reason": why} for name, why in table.dropped.items()]
+    return pd.concat([frame, pd.DataFrame(dropped)]) if dropped else frame
+
+
+def _page(table: Table, trained: Trained, figures: dict[str, Figure]) -> str:
+    points, grouped = table.points, trained.grouped
+    page = Page(f"Predictor of {table.target}")
+    groups = trained.bundle.about["groups"]
+    page.paragraph(
+        f"Learnt from {len(table)} rows in {groups} groups with {len(table.schema.columns)} features. Errors are in "
+        f"points ({points:g} of the target). The grouped split counts: its models saw nothing of the group that they "
+        "predict. The random split shows what near-copies in training would make of the same procedure."
+    )
+    if table.skipped:
+        page.paragraph("Left out: " + "; ".join(f"{n} x {why}" for why, n in sorted(table.skipped.items())))
+    page.heading("How well it predicts what it has not seen")
+    by_split = {f"{name} split": v.metrics for name, v in trained.validations.items()}
+    page.table(METRIC_HEAD, metric_rows(by_split, points), strong=0)
+    page.paragraph(
+        f"Permuted targets give R² {trained.permuted_r2:+.3f}; a leak would show as a value clearly above 0.", note=True
+    )
+    page.heading("Against the baselines, grouped split")
+    compared = {
+        "this predictor": grouped.metrics,
+        **dict(sorted(grouped.baselines.items(), key=lambda b: b[1]["rmse"])),
+    }
+    page.table(METRIC_HEAD, metric_rows(compared, points), strong=0)
+    page.figure(figures["baselines"], _CAPTIONS["baselines"])
+    page.heading("Step by step, grouped split")
+    named = {
+        f"{s.name} ({s.features} features{', up to ' + s.tier if s.tier else ''})": s.metrics for s in trained.steps
+    }
+    page.table(METRIC_HEAD, metric_rows(named, points), strong=len(named) - 1)
+    if trained.tiers:
+        page.heading("With the features of a cheaper tier")
+        tiers = {f"{s.name} ({s.features} features)": s.metrics for s in trained.tiers}
+        page.table(METRIC_HEAD, metric_rows(tiers, points))
+    page.heading("Uncertainty")
+    interval = trained.bundle.main.interval
+    page.paragraph(
+        f"90 % interval: ±{interval.half_width / points:.1f} points, calibrated on {interval.groups} groups; "
+        f"{100 * grouped.metrics['coverage']:.0f} % of the rows of groups left out lie inside."
+        + ("" if interval.guaranteed else " Too few groups to promise 90 %: the half width is the largest error seen.")
+    )
+    for name in ("predicted_against_actual", "residuals_by_group", "learning_curve"):
+        if name in figures:
+            page.figure(figures[name], _CAPTIONS[name])
+    page.heading("What moves it")
+    for name in ("shap_beeswarm", "shap_bar", "shap_dependence"):
+        page.figure(figures[name], _CAPTIONS[name])
+    return page.render()

@@ -1,0 +1,62 @@
+"""What more runs would buy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from predictor.meta.validate import Validation, fit_on
+from predictor.table import Table
+
+SHARES = (0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Error on unseen groups against the number of rows that taught.
+
+    Attributes:
+        rows: mean number of rows that taught, for each of :data:`SHARES`.
+        rmse: the error then, in the target's unit.
+        exponent: of rmse ∝ rows^(−exponent), by least squares in logarithms, never below 0.
+    """
+
+    rows: tuple[float, ...]
+    rmse: tuple[float, ...]
+    exponent: float
+
+    def rmse_after(self, more: int) -> float:
+        """The error extrapolated to `more` further rows like these: a guess, not a measurement."""
+        return self.rmse[-1] * (self.rows[-1] / (self.rows[-1] + more)) ** self.exponent
+
+
+def growth(table: Table, grouped: Validation, seed: int, threads: int, repeats: int = 2) -> Growth:
+    """Refit the blocks of the grouped validation on parts of their rows, whole groups at a time."""
+    labels = table.group.astype(str)
+    rows, rmse = [], []
+    for share in SHARES:
+        squares, taught = [], []
+        for repeat in range(repeats if share < 1.0 else 1):
+            for number, (block, tuned) in enumerate(zip(grouped.blocks, grouped.tuned, strict=True)):
+                part = _part(labels, block.tuning, share, seed + 100 * repeat + number)
+                test = np.concatenate([test for _, test in block.folds])
+                predicted = fit_on(table, part, tuned.recipe, seed, threads).predict(table.matrix[test])
+                squares.append((predicted - table.y[test]) ** 2)
+                taught.append(len(part))
+        rows.append(float(np.mean(taught)))
+        rmse.append(float(np.sqrt(np.mean(np.concatenate(squares)))))
+    slope = float(np.polyfit(np.log(rows), np.log(np.maximum(rmse, 1e-12)), 1)[0])
+    return Growth(tuple(rows), tuple(rmse), max(0.0, -slope))
+
+
+def _part(labels: np.ndarray, rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Whole groups in random order until `share` of the rows is reached, and never fewer than four rows."""
+    wanted = max(4, round(share * len(rows)))
+    groups = np.random.default_rng(seed).permutation(np.unique(labels[rows]))
+    taken: list[int] = []
+    for group in groups:
+        if len(taken) >= wanted:
+            break
+        taken += rows[labels[rows] == group].tolist()
+    return np.sort(np.array(taken, dtype=int))
