@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,11 +40,12 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     Raises:
         ModelError: it cannot be found, or has no chat template.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     _require_present(source)
+    loader = PreTrainedTokenizerFast if _is_described_whole(source) else AutoTokenizer
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = loader.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
         raise _unloadable("tokenizer", source, error) from error
     if not tokenizer.chat_template:
@@ -58,6 +60,18 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     # Right padding makes a decoder continue from pad tokens and gives wrong answers.
     tokenizer.padding_side = "left"
     return tokenizer
+
+
+def _is_described_whole(source: str) -> bool:
+    """The folder's tokenizer.json is the whole tokenizer: `tokenizer_class` names no model's own class.
+
+    AutoTokenizer overrides that for a Qwen2 model and splits words as Qwen2 does, whatever tokenizer.json says.
+    """
+    try:
+        settings = json.loads((Path(source).expanduser() / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(settings, dict) and settings.get("tokenizer_class") == "PreTrainedTokenizerFast"
 
 
 def load_base_model(source: str, device: Device) -> BaseModel:
