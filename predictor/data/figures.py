@@ -19,7 +19,7 @@ def histogram(distribution: Mapping[str, Any], unit: str, limit: int | None = No
     axes.bar(edges[:-1], counts, width=widths, align="edge", color=_BLUE, edgecolor="white", linewidth=0.5)
     if limit and limit <= edges[-1] * 1.5:
         axes.axvline(limit, color=_RED, linewidth=1.2)
-        axes.annotate(f"max_length {limit}", (limit, max(counts)), color=_RED, ha="right", va="top", rotation=90)
+        axes.annotate(f"max_length {limit}", (limit, 1.01), xycoords=("data", "axes fraction"), color=_RED, ha="center")
     axes.set_xlabel(unit)
     axes.set_ylabel("rows")
     return _svg(figure)

@@ -156,9 +156,9 @@ def _figure(svg: str, caption: str) -> str:
 
 def _table(rows: Iterable[Sequence[Any]], head: Sequence[str] = ()) -> str:
     def cell(value: Any) -> str:
-        if isinstance(value, int):
-            return f"<td class=n>{value:,}</td>".replace(",", "\u202f")
-        return f"<td>{escape(str(value))}</td>"
+        number = isinstance(value, int)
+        text = f"{value:,}".replace(",", "\u202f") if number else escape(str(value))
+        return f"<td class=n>{text}</td>" if number and head else f"<td>{text}</td>"
 
     top = "<tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr>" if head else ""
     return "<table>" + top + "".join("<tr>" + "".join(map(cell, row)) + "</tr>" for row in rows) + "</table>"

@@ -138,8 +138,7 @@ class _Preparation:
         """Accepted rows in their canonical form to a file aside, refused rows to rejected.jsonl."""
         with (self.aside / f"{split}.rows").open("w", encoding="utf-8", buffering=1 << 20) as spool:
             for row in FORMATS.get(stream.format).rows(self._accepted(stream, split, rejected)):
-                spool.write(encode_row(row))
-                spool.write("\n")
+                spool.write(encode_row(row) + "\n")
             _to_disk(spool)
         self.codes.update(stream.codes)
 
@@ -210,18 +209,18 @@ class _Preparation:
             outputs[name] = self._write(self.aside / name, lines)
         return outputs
 
-    def _lines(self, split: str, chosen: Any = None) -> Iterator[str]:
-        with (self.aside / f"{split}.rows").open(encoding="utf-8", newline="\n") as spool:
+    def _lines(self, split: str, chosen: Any = None) -> Iterator[bytes]:
+        with (self.aside / f"{split}.rows").open("rb") as spool:
             if chosen is None:
                 yield from spool
             else:
                 yield from (line for line, wanted in zip(spool, chosen.tolist(), strict=True) if wanted)
 
-    def _write(self, path: Path, lines: Iterator[str]) -> int:
+    def _write(self, path: Path, lines: Iterator[bytes]) -> int:
         if path.suffix == ".parquet":
             return write_rows(path, map(json.loads, lines))
         count = 0
-        with path.open("w", encoding="utf-8", newline="\n", buffering=1 << 20) as file:
+        with path.open("wb", buffering=1 << 20) as file:
             for line in lines:
                 file.write(line)
                 count += 1
@@ -240,7 +239,7 @@ def _keep_apart(files: list[DataFile], output: Path) -> None:
             )
 
 
-def _to_disk(file: IO[str]) -> None:
+def _to_disk(file: IO[Any]) -> None:
     file.flush()
     os.fsync(file.fileno())
 

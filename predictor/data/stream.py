@@ -80,34 +80,34 @@ class Stream:
         head, self._head = self._head, []
         for entries in (head, self._records):
             for entry in entries:
+                if isinstance(entry, Rejection):
+                    yield self._refusal(entry)
+                    continue
                 try:
-                    yield from (self._refusal(entry),) if isinstance(entry, Rejection) else self._outcomes(entry)
+                    for outcome in self._convert(entry):
+                        yield self._judged(outcome, entry)
                 except RecursionError:
-                    refusal = Rejection("too_deep", entry.file, entry.row, "", "fewer levels", "more", None)
-                    yield self._refusal(refusal)
+                    yield self._refusal(Rejection("too_deep", entry.file, entry.row, "", "fewer levels", "more", None))
         if self._repeated_ids:
             self._note(f"{self._repeated_ids} rows repeat the id of an earlier row; a number was added to their ids")
 
-    def _outcomes(self, record: Record) -> Iterator[tuple[Outcome, str]]:
-        for outcome in self._convert(record):
-            if isinstance(outcome, Rejection):
-                yield self._refusal(outcome)
-                continue
-            lack = self._accepts(outcome) if self._accepts is not None else None
-            if lack is not None:
-                yield self._refusal(record.refuse("not_for_task", "", "a row that the task can use", lack))
-                continue
-            example = self._with_unique_id(outcome)
-            try:
-                example.id.encode()
-                digits = self.fingerprint.add(example)
-            except UnicodeEncodeError:
-                yield self._refusal(record.refuse("bad_unicode", "", "text", "a lone surrogate"))
-            except ValueError:
-                yield self._refusal(record.refuse("null_character", "", "text", "a null character"))
-            else:
-                self.accepted += 1
-                yield example, digits
+    def _judged(self, outcome: Outcome, record: Record) -> tuple[Outcome, str]:
+        """The outcome of a format, unless the task, or a character that no file can hold, speaks against it."""
+        if isinstance(outcome, Rejection):
+            return self._refusal(outcome)
+        lack = self._accepts(outcome) if self._accepts is not None else None
+        if lack is not None:
+            return self._refusal(record.refuse("not_for_task", "", "a row that the task can use", lack))
+        example = self._with_unique_id(outcome)
+        try:
+            example.id.encode()
+            digits = self.fingerprint.add(example)
+        except UnicodeEncodeError:
+            return self._refusal(record.refuse("bad_unicode", "", "text", "a lone surrogate"))
+        except ValueError:
+            return self._refusal(record.refuse("null_character", "", "text", "a null character"))
+        self.accepted += 1
+        return example, digits
 
     def turn_down(self, rejection: Rejection) -> None:
         """Count a row that was accepted here, but refused by who reads the stream."""

@@ -10,6 +10,14 @@ from predictor.data.example import Example
 from predictor.data.fingerprint import text_hash
 
 
+def group_key(group: str) -> int:
+    """A group's name as a number; the names that `passage_group` makes end in one."""
+    try:
+        return int(group[-10:], 16)
+    except ValueError:
+        return int(text_hash(group), 16)
+
+
 class GroupLedger:
     """What a split needs to know of each row, in 12 bytes: the key of its group and its label.
 
@@ -23,7 +31,7 @@ class GroupLedger:
 
     def add(self, example: Example, row_hash: str) -> int:
         """Count a row in; returns the key of its group."""
-        key = int(text_hash(example.group) if example.group else row_hash, 16)
+        key = group_key(example.group) if example.group else int(row_hash, 16)
         self.keys.append(key)
         self.labels.append(self._label_ids.setdefault(example.label or "", len(self._label_ids)))
         return key

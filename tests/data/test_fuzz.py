@@ -47,9 +47,9 @@ def lines_held(path: Path) -> int:
     """Lines that hold something, as far as the file is plain text; a line may hold several rows in a list."""
     held = [line for line in path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()]
     try:
-        return len(held) if isinstance(json.loads(held[0]), dict) else 0
+        return len(held) if isinstance(json.loads(held[0].decode()), dict) else 0
     except (ValueError, RecursionError, IndexError):
-        return 0  # packed, in another character set, one document, or damaged from the start
+        return 0  # packed, in another character set, one document, or damaged at the start
 
 
 def check(path: Path, seed: int) -> bool:

@@ -16,7 +16,7 @@ from predictor.data.rejection import Rejection, shown
 def read_json_lines(file: io.BufferedReader, name: str) -> Iterator[Record | Rejection]:
     """The rows of a JSON Lines file; blank lines are not rows, and a line that cannot be parsed is one refused row."""
     number = line_number = 0
-    readline, decode = file.readline, _DECODER.decode
+    readline, decode = file.readline, _DECODER.raw_decode
     while line := readline(MAX_ROW + 1):
         line_number += 1
         if len(line) > MAX_ROW:
@@ -26,7 +26,10 @@ def read_json_lines(file: io.BufferedReader, name: str) -> Iterator[Record | Rej
             continue
         fault: Unusable
         try:
-            value = decode(line.decode())
+            text = line.decode().strip(" \t\r\n")
+            value, end = decode(text)
+            if end != len(text):
+                raise json.JSONDecodeError("Extra data", text, end)
             if line.count(b"{") + line.count(b"[") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
                 raise Unusable("too_deep", "", f"at most {MAX_DEPTH} levels", "more")
             if type(value) is dict:

@@ -9,7 +9,7 @@ from typing import Any
 from predictor.data.containers.values import CONTENT_KEYS, ROLE_KEYS, Unusable
 from predictor.data.example import Example, Message
 from predictor.data.fingerprint import passage_group
-from predictor.data.formats.base import filled, keyed, missing
+from predictor.data.formats.base import filled, keyed, missing, rest_of
 from predictor.data.formats.qa_turn import parse_passage_question
 from predictor.data.rejection import shown
 
@@ -36,15 +36,20 @@ def read_turns(turns: Any, field: str, value: Mapping[str, Any], used: Sequence[
         Unusable: a turn lacks its role or text, or the conversation does not end with an answer to someone.
     """
     raw = _unwrap(turns, field)
-    messages, plain = [], True
-    for index, turn in enumerate(raw):
+    messages: list[Message] = []
+    plain, has_user, blank = True, False, -1
+    for turn in raw:
+        role = content = None
         if type(turn) is dict and len(turn) == 2:  # the common spelling, without the search for others
             role, content = turn.get("role"), turn.get("content")
-            if role in _PLAIN_ROLES and type(content) is str:
-                messages.append(Message(role, content))
-                continue
-        plain = False
-        messages.append(_message(turn, f"{field}[{index}]"))
+        if role not in _PLAIN_ROLES or type(content) is not str:
+            plain = False
+            role, content = _message(turn, f"{field}[{len(messages)}]")
+        if role == "user" or role == "tool":
+            has_user = True
+            if role == "user" and blank < 0 and (not content or content.isspace()):
+                blank = len(messages)
+        messages.append(Message(role, content))
     if not messages:
         raise Unusable("no_prompt_turn", field, "a user turn and an answer", "no turns")
     *asked, answer = messages
@@ -52,12 +57,11 @@ def read_turns(turns: Any, field: str, value: Mapping[str, Any], used: Sequence[
         raise Unusable("no_answer_turn", field, "an assistant turn at the end", f"a turn of {answer.role}")
     if not answer.content or answer.content.isspace():
         filled(answer.content, "empty_answer", f"{field}[{len(asked)}].content", "an answer")
-    if not any(message.role in ("user", "tool") for message in asked):
+    if not has_user:
         raise Unusable("no_prompt_turn", field, "a user turn before the answer", "none")
-    for index, message in enumerate(asked):
-        if message.role == "user" and (not message.content or message.content.isspace()):
-            filled(message.content, "empty_prompt", f"{field}[{index}].content", "text")
-    extra = {str(key): item for key, item in value.items() if key not in used and key != "id"}
+    if blank >= 0:
+        filled(messages[blank].content, "empty_prompt", f"{field}[{blank}].content", "text")
+    extra = rest_of(value, used) if len(value) > 1 else {}
     if not plain:
         extra["turns"] = raw  # keeps names, tool calls and foreign roles for conversion
     pair = None
