@@ -101,13 +101,13 @@ def _shuffled_words(dial: float, size: int, stream: str) -> list[Item]:
     return [spoiling.shuffle_words(item, Random(f"{stream}-row-{index}"), dial) for index, item in enumerate(items)]
 
 
-def _of_shape(shape: tuple[int, int]) -> Build:
+def _of_shape(shape: tuple[int, int], *, shared: bool = False) -> Build:
     """A family whose dial is the share of rows from passages of another (people, facts each)."""
 
     def build(dial: float, size: int, stream: str) -> list[Item]:
         other = round(dial * size)
         full = draw_items(stream, size - other, "train")
-        odd = draw_items(f"{stream}-odd", other, "train", shapes=(shape,))
+        odd = draw_items(f"{stream}-odd", other, "train", shapes=(shape,), shared=shared)
         rows = full + odd
         Random(f"{stream}-order").shuffle(rows)
         return rows
@@ -145,7 +145,7 @@ FAMILIES.add("few_relations", Family("share of relations never asked", _few_rela
 _share_family("one_phrasing", "asked in the first phrasing of their relation", _one_phrasing)
 FAMILIES.add("shuffled_words", Family("share of words out of place", _shuffled_words, (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)))
 FAMILIES.add("easy_only", Family("share of rows from passages with one fact", _of_shape((1, 1)), _SHARE_SETTINGS))
-FAMILIES.add("hard_only", Family("share of rows from passages of 5 x 3 facts", _of_shape((5, 3)), _SHARE_SETTINGS))
+FAMILIES.add("hard_only", Family("share of rows from 5 x 3 facts with shared relations", _of_shape((5, 3), shared=True), _SHARE_SETTINGS))
 FAMILIES.add(
     "wrong_and_verbose",
     Family("dial of wrong_answers in one half, of verbose_answers in the other", _mixture("wrong_answers", "verbose_answers"), _SHARE_SETTINGS),

@@ -49,6 +49,7 @@ def draw_items(
     relations: tuple[Relation, ...] = RELATIONS,
     shapes: tuple[tuple[int, int], ...] = FULL,
     rows_per_passage: int = _ROWS_PER_PASSAGE,
+    shared: bool = False,
 ) -> list[Item]:
     """`size` clean rows; the first rows of a longer list are those of a shorter one.
 
@@ -56,13 +57,14 @@ def draw_items(
         seed: names the random stream; other text, other passages.
         relations: those that are asked for; the passages speak of all of them.
         shapes: (people, facts each), one of which each passage has.
+        shared: the people of a passage share relations, see `draw_passage`.
     """
     rng = Random(seed)
     items: list[Item] = []
     number = 0
     while len(items) < size:
         people, facts_each = rng.choice(shapes)
-        passage = draw_passage(rng, RELATIONS, people, facts_each, pool)
+        passage = draw_passage(rng, RELATIONS, people, facts_each, pool, shared=shared)
         asked = [fact for fact in passage.facts if fact.relation in relations]
         group = f"{seed}-{number}"
         number += 1
@@ -72,7 +74,7 @@ def draw_items(
 
 
 def _ask(rng: Random, passage: Passage, fact: Fact, group: str) -> Item:
-    subject = fact.person if rng.random() < 0.7 else fact.person.split()[0]
+    subject = fact.person if rng.random() < 0.5 else fact.person.split()[0]
     phrasing = rng.randrange(len(fact.relation.questions))
     question = fact.relation.questions[phrasing].replace("{x}", subject)
     return Item(passage, fact, phrasing, group, passage.text, question, fact.value, fact.start)

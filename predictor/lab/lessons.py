@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,14 @@ _UNASKED_SHARE: Final = 0.2
 that are always wrong."""
 
 
+_TERSE_SHARE: Final = 0.85
+_BARE_SHARE: Final = 0.3
+"""Shares of bare values in the answers about terse and other relations: the model mostly answers the others in
+sentences, and has still learnt to find a value without the run-up of a sentence."""
+_QUOTING_SHARE: Final = 0.65
+"""Share of the sentences that begin with `The text says`; the others repeat the statement."""
+
+
 @dataclass(frozen=True)
 class Level:
     """One rung of the ladder: passages of `people` × `facts_each`, with `chats` questions on each passage."""
@@ -34,7 +43,7 @@ class Level:
         return f"{self.people}x{self.facts_each}"
 
 
-LADDER: Final = (Level(1, 1, 2), Level(1, 2, 3), Level(1, 4, 5), Level(2, 2, 6), Level(2, 3, 8), Level(2, 4, 8), Level(3, 3, 9))
+LADDER: Final = (Level(1, 1, 2), Level(1, 2, 3), Level(1, 3, 4), Level(2, 2, 5), Level(2, 3, 8), Level(2, 4, 8), Level(3, 3, 9))
 
 
 @dataclass(frozen=True)
@@ -47,8 +56,9 @@ class Batch:
     Attributes:
         ids: token ids.
         positions: position of each token in its own chat.
-        learn: 1 where the *next* token is learnt (the assistant's turn), 2 where it belongs to the asked value
-            and cannot be missed for the style alone.
+        learn: 1 where the *next* token is learnt: in the assistant's turn, and where the token and the next one stand
+            together further left already, so that copying is learnt; 2 where the next token belongs to the asked
+            value and cannot be missed for the style alone.
         lengths: tokens of each passage, shape (passages,).
         passage_width, chats, chat_width: how a row divides.
         tokens: tokens without padding.
@@ -87,12 +97,23 @@ def draw_batch(rng: Random, tokenizer: Tokenizer, level: Level, passages: int) -
     positions[:, wide:] += lengths[:, None]
     for index, (prefix, blocks) in enumerate(rows):
         ids[index, : len(prefix)] = prefix
+        seen: set[tuple[int, int]] = set()
+        learn[index, : len(prefix)] = _repeats(prefix, seen)
         for number, (block, marks) in enumerate(blocks):
             start = wide + number * high
             ids[index, start : start + len(block)] = block
-            learn[index, start : start + len(block)] = marks
+            learn[index, start : start + len(block)] = np.maximum(marks, _repeats(block, set(seen)))
     tokens = int(lengths.sum()) + sum(len(block) for _, blocks in rows for block, _ in blocks)
     return Batch(ids, positions, learn, lengths, wide, level.chats, high, tokens)
+
+
+def _repeats(ids: list[int], seen: set[tuple[int, int]]) -> list[int]:
+    """1 at each token whose pair with the next one is in `seen` or stands further left; adds the pairs to `seen`."""
+    marks = []
+    for pair in pairwise(ids):
+        marks.append(int(pair in seen))
+        seen.add(pair)
+    return [*marks, 0]
 
 
 def _round_up(number: int, step: int) -> int:
@@ -114,9 +135,11 @@ def _draw_chats(rng: Random, level: Level) -> tuple[Passage, list[tuple[str, tup
     """A passage and, for each chat, the question and the answer in three parts: before, value, after."""
     askable: list[Fact] = []
     while not askable:
-        relations = rng.sample(RELATIONS if rng.random() < _UNASKED_SHARE else _MET, 2 * level.facts_each)
+        stated = RELATIONS if rng.random() < _UNASKED_SHARE else _MET
+        facts = level.people * level.facts_each
+        relations = rng.sample(stated, min(facts + 2, len(stated)))
         if level.people > 1:
-            relations += rng.sample(OPEN_RELATIONS, level.facts_each // 2)
+            relations += rng.sample(OPEN_RELATIONS, facts // 4)
         passage = draw_passage(rng, relations, level.people, level.facts_each, "pretrain")
         askable = [fact for fact in passage.facts if fact.relation.met]
     rng.shuffle(askable)
@@ -125,7 +148,7 @@ def _draw_chats(rng: Random, level: Level) -> tuple[Passage, list[tuple[str, tup
 
 def _chat(rng: Random, fact: Fact) -> tuple[str, tuple[str, str, str]]:
     relation = fact.relation
-    subject = fact.person if rng.random() < 0.7 else fact.person.split()[0]
+    subject = fact.person if rng.random() < 0.5 else fact.person.split()[0]
     question = rng.choice(relation.questions[: relation.met]).replace("{x}", subject)
     return question, _answer(rng, fact, subject)
 
@@ -133,10 +156,9 @@ def _chat(rng: Random, fact: Fact) -> tuple[str, tuple[str, str, str]]:
 def _answer(rng: Random, fact: Fact, subject: str) -> tuple[str, str, str]:
     """The base model's style: bare values for the terse relations, whole sentences for the others, most of the time."""
     relation = fact.relation
-    bare = 0.3 if relation.kind == "any" else 0.85 if relation.terse else 0.15
-    if rng.random() < bare:
+    if rng.random() < (_TERSE_SHARE if relation.terse else _BARE_SHARE):
         return "", fact.value, ""
-    if rng.random() < 0.5:
+    if rng.random() < _QUOTING_SHARE:
         return "The text says", f" {fact.value}", "."
     before, after = relation.sentence.replace("{x}", subject).split("{v}")
     return before.rstrip(), f" {fact.value}", after

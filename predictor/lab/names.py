@@ -9,7 +9,7 @@ from typing import Final
 POOLS: Final = ("pretrain", "train", "evaluation")
 _POOL_OF_BUCKET: Final = ("pretrain",) * 6 + ("train",) * 2 + ("evaluation",) * 2
 
-_STARTS: Final = tuple(first + vowel + last for first in "BCDFGHJKLMNPRSTVWYZ" for vowel in "aeo" for last in "lnr")
+STARTS: Final = tuple(first + vowel + last for first in "BCDFGHJKLMNPRSTVWYZ" for vowel in "aeo" for last in "lnr")
 _ENDS: Final = {
     "given": "bin bra dan dis gan han kas len lia mir nah nin phi ra rek rin sha tan tha vek via vin wen xa yan zia".split(),
     "family": "brook croft dale fell gard hurst kin land lock man marsh more rick shaw son stone strom thorn ward well".split(),
@@ -26,7 +26,7 @@ def pool_of(word: str) -> str:
 def draw_word(rng: Random, kind: str, pool: str) -> str:
     """A made-up word of `kind` (given, family, place or language) out of `pool`."""
     while True:
-        word = rng.choice(_STARTS) + rng.choice(_ENDS[kind])
+        word = rng.choice(STARTS) + rng.choice(_ENDS[kind])
         if pool_of(word) == pool:
             return word
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Final
 
 from predictor.lab.names import draw_person
 from predictor.lab.relations import Relation
 from predictor.lab.values import DRAW
+
+
+_FULL_NAME_SHARE: Final = 0.15
+"""Share of mentions by the full name, after the first one, which always is."""
 
 
 @dataclass(frozen=True)
@@ -29,43 +34,46 @@ class Passage:
 
 
 def draw_passage(
-    rng: Random, relations: Sequence[Relation], people: int, facts_each: int, pool: str, statements: int = 4
+    rng: Random, relations: Sequence[Relation], people: int, facts_each: int, pool: str, *, shared: bool = False
 ) -> Passage:
-    """A passage of `people` × `facts_each` statements.
-
-    Every person but the first shares about half of its relations with the first, so that neither the person nor the
-    relation alone tells the answer. No word of a name or value occurs twice as a made-up word.
+    """A passage of `people` × `facts_each` statements. No made-up word occurs in two names or values.
 
     Args:
-        relations: those that facts are drawn from, at least `facts_each`.
+        relations: those that facts are drawn from, at least `people` × `facts_each`, or twice `facts_each` if `shared`.
         pool: the pool of made-up words (`predictor.lab.names.POOLS`).
-        statements: only the first so many statement templates are used.
+        shared: half of the relations of the first person are stated of every other person too, so that only person and
+            relation together tell the answer; otherwise no relation is stated twice.
     """
     used: set[str] = set()
     names = [_fresh(rng, lambda: draw_person(rng, pool), used) for _ in range(people)]
-    first = rng.sample(relations, facts_each)
-    plan: list[tuple[str, Relation]] = [(names[0], relation) for relation in first]
-    for name in names[1:]:
-        shared = rng.sample(first, (facts_each + rng.randrange(2)) // 2)
-        others = [relation for relation in rng.sample(relations, min(len(relations), 2 * facts_each)) if relation not in shared]
-        plan += [(name, relation) for relation in (shared + others)[:facts_each]]
+    if shared:
+        first = rng.sample(relations, facts_each)
+        common = first[: (facts_each + 1) // 2]
+        others = [relation for relation in relations if relation not in common]
+        plan = [(names[0], relation) for relation in first]
+        for name in names[1:]:
+            plan += [(name, relation) for relation in common + rng.sample(others, facts_each - len(common))]
+    else:
+        drawn = rng.sample(relations, people * facts_each)
+        plan = [(name, relation) for index, name in enumerate(names) for relation in drawn[index::people]]
     if rng.random() < 0.5:
         rng.shuffle(plan)
     else:
         rng.shuffle(names)
         plan.sort(key=lambda pair: (names.index(pair[0]), rng.random()))
-    return _write(rng, plan, pool, statements, used)
+    return _write(rng, plan, pool, used)
 
 
-def _write(rng: Random, plan: list[tuple[str, Relation]], pool: str, statements: int, used: set[str]) -> Passage:
+def _write(rng: Random, plan: list[tuple[str, Relation]], pool: str, used: set[str]) -> Passage:
     text = ""
     facts = []
     introduced: set[str] = set()
     for person, relation in plan:
         kind = rng.choice(list(DRAW)) if relation.kind == "any" else relation.kind
         value = _fresh(rng, lambda kind=kind: DRAW[kind](rng, pool), used)  # type: ignore[misc]
-        statement = rng.randrange(min(statements, len(relation.statements)))
-        subject = person if person not in introduced or rng.random() < 0.5 else person.split()[0]
+        statement = rng.randrange(len(relation.statements))
+        full = person not in introduced or rng.random() < _FULL_NAME_SHARE
+        subject = person if full else person.split()[0]
         introduced.add(person)
         before, after = relation.statements[statement].replace("{x}", subject).split("{v}")
         text += " " if text else ""

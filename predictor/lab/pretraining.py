@@ -26,7 +26,7 @@ CURVE: Final = "curve.json"
 _MEMORY: Final = 0.95
 """How much of the running accuracy is kept at each step at the highest level reached."""
 _LOG_EVERY: Final = 10
-_NAMES: Final = 60000
+_NAMES: Final = 30_000
 
 _ATTENTION: Final = "predictor_chats"
 

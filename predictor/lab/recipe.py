@@ -17,7 +17,7 @@ class Recipe:
     muon_learning_rate: float = _field(0.02, "learning rate of Muon, for the matrices inside the layers", above=0.0)
     adamw_learning_rate: float = _field(3e-3, "learning rate of AdamW, for embeddings, norms and biases", above=0.0)
     warmup_steps: int = _field(50, "steps in which the learning rates rise", least=0)
-    settle_step: int = _field(500, "step from which the learning rates are multiplied by settled_share", least=0)
+    settle_step: int = _field(400, "step from which the learning rates are multiplied by settled_share", least=0)
     settled_share: float = _field(0.4, "share of the learning rates once copying is learnt", above=0.0, most=1.0)
     decay_share: float = _field(0.3, "share of the steps, at the end, in which the learning rates fall to 2 %", least=0, most=1)
     gate: float = _field(0.82, "share of value tokens that must be right before the next level opens", above=0, most=1)

@@ -12,8 +12,8 @@ from predictor.lab.items import Item
 Spoil = Callable[[Item, Random, Sequence[Item]], Item]
 """(row, random stream of this row, all rows of the dataset) → the spoilt row."""
 
-_LOOKALIKES: Final = str.maketrans("aceiopxyABCEHIKMOPTX", "асеіорхуАВСЕНІКМОРТХ")
-"""Latin letters and the Cyrillic ones that look the same."""
+_LOOKALIKES: Final = str.maketrans("aceiopxyABCEHIKMOPTX1", "асеіорхуАВСЕНІКМОРТХІ")
+"""Latin letters, and the 1 of every year, with the Cyrillic letters that look the same."""
 
 
 def wrong_answer(item: Item, rng: Random, items: Sequence[Item]) -> Item:

@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+from predictor.lab.names import STARTS, draw_person
 from predictor.lab.relations import OPEN_RELATIONS, RELATIONS
 from predictor.lab.values import DRAW
 
@@ -22,7 +23,7 @@ END_OF_TEXT: Final = "<|endoftext|>"
 IM_START: Final = "<|im_start|>"
 IM_END: Final = "<|im_end|>"
 
-_TEMPLATE_WEIGHT: Final = 20
+_TEMPLATE_WEIGHT: Final = 60
 """How often a template is repeated, so that its words become single tokens before names do."""
 
 CHAT_TEMPLATE: Final = (
@@ -67,6 +68,10 @@ def _texts(names: int, seed: int) -> Iterator[str]:
             for _ in range(_TEMPLATE_WEIGHT):
                 yield template.replace("{x}", "").replace("{v}", "")
     yield from ["user\nContext:\nQuestion: assistant\nThe text says it is"] * _TEMPLATE_WEIGHT
+    for start in STARTS:
+        yield from [start] * (names // len(STARTS))
+    for _ in range(names // 2):
+        yield draw_person(rng, "pretrain")
     for draw in DRAW.values():
         for _ in range(names // len(DRAW)):
             yield draw(rng, "pretrain")

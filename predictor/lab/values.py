@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from predictor.lab.names import draw_person, draw_word
+from predictor.lab.names import draw_word
 
 JOBS: Final = (
     "baker barber blacksmith bookbinder brewer builder carpenter clerk clockmaker cook cooper dancer dentist doctor "
@@ -29,7 +29,7 @@ AWARDS: Final = "Cup Medal Prize Ribbon Shield Trophy".split()
 
 DRAW: Final[dict[str, Callable[[Random, str], str]]] = {
     "place": lambda rng, pool: draw_word(rng, "place", pool),
-    "person": draw_person,
+    "person": lambda rng, pool: draw_word(rng, "given", pool),
     "language": lambda rng, pool: draw_word(rng, "language", pool),
     "firm": lambda rng, pool: f"{draw_word(rng, 'place', pool)} {rng.choice(FIRMS)}",
     "award": lambda rng, pool: f"{draw_word(rng, 'family', pool)} {rng.choice(AWARDS)}",
