@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from entrypoints import _cli
-
 from predictor.flows.predict import PredictConfig
 from predictor.progress import Progress
 
@@ -22,6 +21,9 @@ def run(config: PredictConfig, progress: Progress) -> None:
         print(
             f"{row.rank:>3}. {row.candidate}: {row.prediction:.3f} (90 % interval {row.lower:.3f} to {row.upper:.3f})"
         )
+        prices = [(row.probe_s, "probed in {:.0f} s"), (row.full_s, "a full fine-tune would take about {:.0f} s")]
+        known = [text.format(seconds) for seconds, text in prices if seconds == seconds]
+        print("       " + "; ".join([row.advice, *known]))
         for reason in row.reasons.split("; ") if row.reasons else []:
             print(f"       {reason}")
         if row.unusual:

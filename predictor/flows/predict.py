@@ -30,6 +30,7 @@ class PredictConfig(Hyperparameters):
     """Which datasets are ranked, by which predictor, and how each is probed."""
 
     candidates: str = _field("", "datasets to rank, separated by commas")
+    grid: str = _field("", "a .json file of hyperparameter lists; each combination is ranked with each candidate")
     stage: str = _field("Production", "stage of the predictor", choices=("Staging", "Production", "Archived", "None"))
     version: int = _field(0, "number of the predictor's version; 0 takes the one in stage", least=0)
     model_name: str = _field(MODEL_NAME, "name of the registered predictor")
@@ -43,10 +44,10 @@ class PredictConfig(Hyperparameters):
     probe_steps: int = _as_in_finetune("probe_steps")
     tiers: str = _as_in_finetune("tiers")
 
-    def probe_config(self, candidate: str) -> FinetuneConfig:
-        """The fine-tune of a candidate that the probe is the beginning of."""
+    def probe_config(self, candidate: str, **hp: Any) -> FinetuneConfig:
+        """The fine-tune of a candidate that the probe is the beginning of; `hp` overrides hyperparameters."""
         names = {field.name for field in dataclasses.fields(FinetuneConfig)} - {"dataset"}
-        return FinetuneConfig(dataset=candidate, **{name: getattr(self, name) for name in names})
+        return FinetuneConfig(dataset=candidate, **{**{name: getattr(self, name) for name in names}, **hp})
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,14 @@ def rank_candidates(
     Raises:
         ConfigError: no candidate is named. RegistryError: no such predictor. PredictorError: every candidate failed.
     """
+    from predictor.flows.grid import label, read_grid
     from predictor.flows.probe import probe_dataset
     from predictor.registry import Candidate, from_record, ranking
     from predictor.tracking import tracked_run
 
     check(config)
-    candidates = split_list(config.candidates)
+    combinations = read_grid(config.grid) if config.grid else [{}]
+    candidates = [(name, hp) for name in split_list(config.candidates) for hp in combinations]
     if not candidates:
         raise ConfigError("no candidate is named", where="-P candidates", rule="datasets, separated by commas")
     with tracked_run(
@@ -96,9 +99,10 @@ def rank_candidates(
             stage=config.stage, version=config.version or None, name=config.model_name, tracking_uri=tracking_uri
         )
         probed = []
-        for name in candidates:
+        for source, hp in candidates:
+            name = label(source, hp)
             try:
-                probed.append(from_record(probe_dataset(config.probe_config(name), progress), name))
+                probed.append(from_record(probe_dataset(config.probe_config(source, **hp), progress), name))
             except PredictorError as error:
                 progress.note(f"{name}: {error.one_line()}")
                 probed.append(Candidate(name, {}, error=error.one_line()))

@@ -1,0 +1,98 @@
+"""The predictor on tables of real fine-tunes made elsewhere: `python -m benchmarks.meta_tables FOLDER [TABLE ...]`.
+
+FOLDER holds `proxylm_mt560.csv`, `proxylm_nusa.csv`, `peft_metamathqa_runs.csv` and `peft_metamathqa_curves.csv`.
+Tables: `mt560` (random split, and one language left out in turn as source and as target), `nusa` (learn from one table,
+test on the other), `peft` (rank the final accuracy from the first tenth of the curve, one experiment left out in turn).
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from predictor import environment
+
+environment.prepare()
+environment.quiet_libraries()
+
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+
+from predictor.meta.scores import spearman  # noqa: E402
+from predictor.meta.tune import Budget, tune  # noqa: E402
+from predictor.meta.validate import fit_on, validate  # noqa: E402
+from predictor.table import Table  # noqa: E402
+
+MODEL = "m2m100"
+# What is known before the fine-tune: the data, the languages, and the scores of cheaper models and of the base model.
+FEATURES = (
+    r"size|genetic|geographic|syntactic|inventory|phonological|featural|avg_|overlap|ttr|jsd|tf_idf|st_similarity"
+    rf"|eng_target|^(trfm|small100_ft|small100_noft|{MODEL}_noft)_spBLEU_mean$"
+)
+FIRST_TENTH = 500
+
+
+def mt560(folder: Path) -> None:
+    table = _translations(folder / "proxylm_mt560.csv", "source_lang,target_lang")
+    budget = Budget.for_rows(len(table))
+    for split in ("random", "lolo"):
+        for found in validate(table, split, budget, with_baselines=False):
+            metrics = found.metrics
+            print(
+                f"mt560 {found.split}: RMSE {metrics['rmse']:.2f}, mean over groups {metrics['rmse_group_mean']:.2f}, "
+                f"coverage {100 * metrics['coverage']:.0f} %",
+                flush=True,
+            )
+
+
+def nusa(folder: Path) -> None:
+    taught = _translations(folder / "proxylm_mt560.csv", "source_lang,target_lang")
+    tested = _translations(folder / "proxylm_nusa.csv", "source_lang,target_lang")
+    budget = Budget.for_rows(len(taught))
+    tuned = tune(taught.matrix, taught.y, taught.group, categorical=(), trials=budget.trials, budget=budget, seed=0)
+    model = fit_on(taught, np.arange(len(taught)), tuned.recipe, seed=0, threads=1)
+    error = model.predict(taught.schema.matrix(tested.rows)) - tested.y
+    print(f"mt560 -> nusa: RMSE {np.sqrt(np.mean(error**2)):.2f}", flush=True)
+
+
+def peft(folder: Path) -> None:
+    runs = pd.read_csv(folder / "peft_metamathqa_runs.csv")
+    curves = pd.read_csv(folder / "peft_metamathqa_curves.csv")
+    early = curves[curves["step"] <= FIRST_TENTH]
+    wide = early.pivot_table(index="experiment", columns="step", values=["train loss", "valid accuracy"])
+    wide.columns = pd.Index([f"early {name} {step}" for name, step in wide.columns])
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "peft.csv")
+        runs.merge(wide, left_on="experiment", right_index=True).to_csv(path, index=False)
+        table = Table.from_file(
+            path, "test_acc", "experiment", features="^early|^(r|alpha|lr|wd|opt|trainable|mem_max)$"
+        )
+    budget = Budget(trials=20, inner_trials=12, folds=5, max_rounds=200, fits=len(table))
+    found = validate(table, "group", budget, with_baselines=False)[0]
+    loss = table.rows[f"early train loss {FIRST_TENTH}"].to_numpy()
+    print(
+        f"peft, one experiment left out: Spearman {found.metrics['spearman']:.3f} "
+        f"(minus the training loss at a tenth alone: {spearman(-loss, table.y):.3f}), RMSE {found.metrics['rmse']:.4f}",
+        flush=True,
+    )
+
+
+def _translations(path: Path, group: str) -> Table:
+    return Table.from_file(path, f"{MODEL}_ft_spBLEU_mean", group, features=FEATURES)
+
+
+TABLES = {"peft": peft, "nusa": nusa, "mt560": mt560}
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or not set(arguments[1:]) <= set(TABLES):
+        print(__doc__)
+        return 1
+    for name in arguments[1:] or TABLES:
+        TABLES[name](Path(arguments[0]))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
