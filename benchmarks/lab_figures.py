@@ -90,7 +90,8 @@ def main(results: Path, folder: Path) -> None:
     print(f"{len(rows)} fine-tunes: min {min(scores):.3f}, max {max(scores):.3f}, IQR {high - low:.3f}")
     print("| family | Spearman ρ | dial → exact match |\n|---|---|---|")
     for name, rho, found in families(rows, folder):
-        print(f"| `{name}` | {rho:+.2f} | {', '.join(f'{r["dial"]:g} → {r["exact_match"]:.3f}' for r in found)} |")
+        points = ", ".join(f"{row['dial']:g} → {row['exact_match']:.3f}" for row in found)
+        print(f"| `{name}` | {rho:+.2f} | {points} |")
     print("| configuration | seeds | mean | standard deviation |\n|---|---|---|---|")
     for name, found in noise(rows, folder):
         print(f"| {name} | {len(found)} | {np.mean(found):.3f} | {np.std(found, ddof=1):.3f} |")

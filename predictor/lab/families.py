@@ -128,29 +128,41 @@ def _mixture(first: str, second: str) -> Build:
     return build
 
 
-def _share_family(name: str, dial: str, spoil: spoiling.Spoil, settings: tuple[float, ...] = _SHARE_SETTINGS) -> None:
-    FAMILIES.add(name, Family(f"share of rows {dial}", _spoil_share(spoil), settings))
+def _add(
+    name: str,
+    dial: str,
+    build: Build,
+    settings: tuple[float, ...] = _SHARE_SETTINGS,
+    low: float = 0.0,
+    high: float = 1.0,
+) -> None:
+    FAMILIES.add(name, Family(dial, build, settings, low, high))
 
 
-FAMILIES.add("size", Family("number of rows", _size, (2048, 1024, 512, 256, 128, 64, 32), low=1, high=100_000))
-_share_family("wrong_answers", "answered with another value of the passage", spoiling.wrong_answer)
-_share_family("swapped_answers", "with the answer of another row", spoiling.answer_of_another_row)
-_share_family("irrelevant_context", "with the passage of another row", spoiling.irrelevant_context)
-_share_family("truncated_answers", "with the first half of the answer", spoiling.truncated_answer)
-_share_family("verbose_answers", "answered in a sentence", spoiling.verbose_answer)
-_share_family("wide_answers", "whose answer takes in a neighbouring word", spoiling.neighbouring_words)
-_share_family("foreign_characters", "whose answer is in look-alike letters", spoiling.foreign_characters)
-FAMILIES.add("duplicated_rows", Family("share of rows that repeat others", _duplicated, (0.0, 0.5, 0.75, 0.9, 0.95, 0.98)))
-FAMILIES.add("few_relations", Family("share of relations never asked", _few_relations, (0.0, 0.25, 0.5, 0.75, 0.9375)))
-_share_family("one_phrasing", "asked in the first phrasing of their relation", _one_phrasing)
-FAMILIES.add("shuffled_words", Family("share of words out of place", _shuffled_words, (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)))
-FAMILIES.add("easy_only", Family("share of rows from passages with one fact", _of_shape((1, 1)), _SHARE_SETTINGS))
-FAMILIES.add("hard_only", Family("share of rows from 5 x 3 facts with shared relations", _of_shape((5, 3), shared=True), _SHARE_SETTINGS))
-FAMILIES.add(
+_add("size", "number of rows", _size, (2048, 1024, 512, 256, 128, 64, 32), 1, 100_000)
+for _name, _what, _spoil in (
+    ("wrong_answers", "answered with another value of the passage", spoiling.wrong_answer),
+    ("swapped_answers", "with the answer of another row", spoiling.answer_of_another_row),
+    ("irrelevant_context", "with the passage of another row", spoiling.irrelevant_context),
+    ("truncated_answers", "with the first half of the answer", spoiling.truncated_answer),
+    ("verbose_answers", "answered in a sentence", spoiling.verbose_answer),
+    ("wide_answers", "whose answer takes in a neighbouring word", spoiling.neighbouring_words),
+    ("foreign_characters", "whose answer is in look-alike letters", spoiling.foreign_characters),
+    ("one_phrasing", "asked in the first phrasing of their relation", _one_phrasing),
+):
+    _add(_name, f"share of rows {_what}", _spoil_share(_spoil))
+_add("duplicated_rows", "share of rows that repeat others", _duplicated, (0.0, 0.5, 0.75, 0.9, 0.95, 0.98))
+_add("few_relations", "share of relations never asked", _few_relations, (0.0, 0.25, 0.5, 0.75, 0.9375))
+_add("shuffled_words", "share of words out of place", _shuffled_words, (0.0, 0.1, 0.2, 0.4, 0.7, 1.0))
+_add("easy_only", "share of rows from passages with one fact", _of_shape((1, 1)))
+_add("hard_only", "share of rows from 5 x 3 facts with shared relations", _of_shape((5, 3), shared=True))
+_add(
     "wrong_and_verbose",
-    Family("dial of wrong_answers in one half, of verbose_answers in the other", _mixture("wrong_answers", "verbose_answers"), _SHARE_SETTINGS),
+    "dial of wrong_answers in one half, of verbose_answers in the other",
+    _mixture("wrong_answers", "verbose_answers"),
 )
-FAMILIES.add(
+_add(
     "truncated_and_duplicated",
-    Family("dial of truncated_answers in one half, of duplicated_rows in the other", _mixture("truncated_answers", "duplicated_rows"), _SHARE_SETTINGS),
-)  # fmt: skip
+    "dial of truncated_answers in one half, of duplicated_rows in the other",
+    _mixture("truncated_answers", "duplicated_rows"),
+)

@@ -43,7 +43,15 @@ class Level:
         return f"{self.people}x{self.facts_each}"
 
 
-LADDER: Final = (Level(1, 1, 2), Level(1, 2, 3), Level(1, 3, 4), Level(2, 2, 5), Level(2, 3, 8), Level(2, 4, 8), Level(3, 3, 9))
+LADDER: Final = (
+    Level(1, 1, 2),
+    Level(1, 2, 3),
+    Level(1, 3, 4),
+    Level(2, 2, 5),
+    Level(2, 3, 8),
+    Level(2, 4, 8),
+    Level(3, 3, 9),
+)
 
 
 @dataclass(frozen=True)

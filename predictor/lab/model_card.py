@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the lines of the card are filled in
 """The base model's README: what it is, what it learnt from, how long it took and how well it reads."""
 
 from __future__ import annotations

@@ -6,15 +6,29 @@ import zlib
 from random import Random
 from typing import Final
 
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a list written as one text."""
+    return tuple(text.split())
+
+
 POOLS: Final = ("pretrain", "train", "evaluation")
 _POOL_OF_BUCKET: Final = ("pretrain",) * 6 + ("train",) * 2 + ("evaluation",) * 2
 
 STARTS: Final = tuple(first + vowel + last for first in "BCDFGHJKLMNPRSTVWYZ" for vowel in "aeo" for last in "lnr")
 _ENDS: Final = {
-    "given": "bin bra dan dis gan han kas len lia mir nah nin phi ra rek rin sha tan tha vek via vin wen xa yan zia".split(),
-    "family": "brook croft dale fell gard hurst kin land lock man marsh more rick shaw son stone strom thorn ward well".split(),
-    "place": "bay bury by castle cliff dorf field ford gate ham haven holm mere mouth port stead ton vale wick worth".split(),
-    "language": "dan dese desh dic dish dite doan dul duric gan gese gish guric man mese mish muric".split(),
+    "given": words("""
+        bin bra dan dis gan han kas len lia mir nah nin phi ra rek rin sha tan tha vek via vin wen xa yan zia
+    """),
+    "family": words("""
+        brook croft dale fell gard hurst kin land lock man marsh more rick shaw son stone strom thorn ward well
+    """),
+    "place": words("""
+        bay bury by castle cliff dorf field ford gate ham haven holm mere mouth port stead ton vale wick worth
+    """),
+    "language": words("""
+        dan dese desh dic dish dite doan dul duric gan gese gish guric man mese mish muric
+    """),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -10,7 +10,6 @@ from typing import Final
 from predictor.lab.names import draw_person
 from predictor.lab.relations import Relation
 from predictor.lab.values import DRAW
-
 
 _FULL_NAME_SHARE: Final = 0.15
 """Share of mentions by the full name, after the first one, which always is."""
@@ -45,7 +44,7 @@ def draw_passage(
             relation together tell the answer; otherwise no relation is stated twice.
     """
     used: set[str] = set()
-    names = [_fresh(rng, lambda: draw_person(rng, pool), used) for _ in range(people)]
+    names = [_fresh(lambda: draw_person(rng, pool), used) for _ in range(people)]
     if shared:
         first = rng.sample(relations, facts_each)
         common = first[: (facts_each + 1) // 2]
@@ -70,7 +69,7 @@ def _write(rng: Random, plan: list[tuple[str, Relation]], pool: str, used: set[s
     introduced: set[str] = set()
     for person, relation in plan:
         kind = rng.choice(list(DRAW)) if relation.kind == "any" else relation.kind
-        value = _fresh(rng, lambda kind=kind: DRAW[kind](rng, pool), used)  # type: ignore[misc]
+        value = _fresh(lambda kind=kind: DRAW[kind](rng, pool), used)  # type: ignore[misc]
         statement = rng.randrange(len(relation.statements))
         full = person not in introduced or rng.random() < _FULL_NAME_SHARE
         subject = person if full else person.split()[0]
@@ -82,7 +81,7 @@ def _write(rng: Random, plan: list[tuple[str, Relation]], pool: str, used: set[s
     return Passage(text, tuple(facts))
 
 
-def _fresh(rng: Random, draw, used: set[str]) -> str:  # type: ignore[no-untyped-def]
+def _fresh(draw: Callable[[], str], used: set[str]) -> str:
     """A draw that has no capitalised word, and is not as a whole, among `used`; marks its words as used."""
     for _ in range(50):
         value = draw()

@@ -33,7 +33,9 @@ _ATTENTION: Final = "predictor_chats"
 OnLog = Callable[[int, dict[str, float]], None]
 
 
-def pretrain(recipe: Recipe, folder: Path, on_log: OnLog | None = None, stop_after: int | None = None) -> dict[str, float]:
+def pretrain(
+    recipe: Recipe, folder: Path, on_log: OnLog | None = None, stop_after: int | None = None
+) -> dict[str, float]:
     """Train the base model and write it, its tokenizer and its curve into `folder`.
 
     Goes on from `folder/checkpoint.pt` when a call with the same recipe was cut off. Each step's lessons depend on the
@@ -70,7 +72,9 @@ def pretrain(recipe: Recipe, folder: Path, on_log: OnLog | None = None, stop_aft
         loss, right = _learn(model, batch, (muon, adamw), recipe.bfloat16)
         if not torch.isfinite(loss):
             raise TrainingError(
-                "the pretraining loss is not finite", where=f"step {step}", fix="lower the learning rates, or bfloat16=false"
+                "the pretraining loss is not finite",
+                where=f"step {step}",
+                fix="lower the learning rates, or set bfloat16=false",
             )
         if level is LADDER[int(state["level"])]:
             state["accuracy"] += (1 - _MEMORY) * (right - state["accuracy"])
@@ -91,7 +95,7 @@ def pretrain(recipe: Recipe, folder: Path, on_log: OnLog | None = None, stop_aft
     _checkpoint(recipe, folder, parts, state, curve)
     model.save_pretrained(folder)
     save_tokenizer(tokenizer, folder)
-    return {name: value for name, value in curve[-1].items()} if curve else {}
+    return dict(curve[-1]) if curve else {}
 
 
 def build_model(recipe: Recipe, tokenizer: Tokenizer) -> Qwen2ForCausalLM:
@@ -158,7 +162,10 @@ def _learn(
 
 
 def _chat_bias(batch: Batch) -> Tensor:
-    """0 where a chat's token may look and −∞ elsewhere, shape (passages × chats, 1, chat_width, passage_width + chat_width)."""
+    """0 where a chat's token may look and −∞ elsewhere.
+
+    Shape (passages × chats, 1, chat_width, passage_width + chat_width).
+    """
     passages, width = batch.lengths.shape[0], batch.chat_width
     outside = torch.arange(batch.passage_width) >= torch.from_numpy(batch.lengths)[:, None]
     outside = outside[:, None, None, :].expand(passages, batch.chats, width, -1)
@@ -167,14 +174,20 @@ def _chat_bias(batch: Batch) -> Tensor:
     return torch.zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
 
 
-def _attend(  # type: ignore[no-untyped-def]
-    module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor, scaling: float | None = None, **_
+def _attend(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor,
+    scaling: float | None = None,
+    **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention of a row of :class:`Batch`: the passage looks at itself, each chat at the passage and at itself.
 
-    In float32, which is faster than bfloat16 here; other chats are never multiplied, a third of the work at most.
+    In float32, which is faster than bfloat16 here; a chat is never multiplied with another.
     """
-    passages, heads, tokens, size = query.shape
+    passages = query.shape[0]
     width = attention_mask.shape[-2]
     wide = attention_mask.shape[-1] - width
     chats = attention_mask.shape[0] // passages

@@ -19,7 +19,7 @@ class Recipe:
     warmup_steps: int = _field(50, "steps in which the learning rates rise", least=0)
     settle_step: int = _field(400, "step from which the learning rates are multiplied by settled_share", least=0)
     settled_share: float = _field(0.4, "share of the learning rates once copying is learnt", above=0.0, most=1.0)
-    decay_share: float = _field(0.3, "share of the steps, at the end, in which the learning rates fall to 2 %", least=0, most=1)
+    decay_share: float = _field(0.3, "share of the steps, at the end, in which the rates fall to 2 %", least=0, most=1)
     gate: float = _field(0.82, "share of value tokens that must be right before the next level opens", above=0, most=1)
     vocabulary: int = _field(2048, "tokens of the tokenizer", least=512)
     width: int = _field(128, "hidden size", least=16)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
@@ -72,21 +71,18 @@ def materialise(spec: str, cache: Path | None = None) -> Path:
 
     Args:
         spec: `lab:evaluation` or `lab:FAMILY:dial=…:size=…:seed=…`.
-        cache: folder for the files; by default `$PREDICTOR_CACHE`, else `~/.cache/finetune-predictor`, then `lab/<world version>`.
+        cache: folder for the files; by default `lab/<world version>` in `$PREDICTOR_CACHE`, else in
+            `~/.cache/finetune-predictor`.
 
     Raises:
         ConfigError: the name, family, dial or size is not valid.
     """
-    if spec == EVALUATION:
-        text, examples = EVALUATION, None
-    else:
-        name = parse(spec)
-        text = name.text
-        examples = None
+    name = None if spec == EVALUATION else parse(spec)
+    text = name.text if name else EVALUATION
     folder = cache if cache is not None else _default_cache()
     path = folder / (text.removeprefix(PREFIX).replace(":", "-").replace("=", "") + ".json")
     if not path.exists():
-        examples = evaluation_examples() if spec == EVALUATION else generate(name.family, name.dial, name.size, name.seed)
+        examples = generate(name.family, name.dial, name.size, name.seed) if name else evaluation_examples()
         _write_once(path, squad_text(text, examples))
     return path
 
@@ -106,7 +102,8 @@ def squad_text(title: str, examples: Sequence[Example]) -> str:
         starts = example.answer_starts or (-1,) * len(example.answers)
         answers = [{"text": text, "answer_start": start} for text, start in zip(example.answers, starts, strict=True)]
         paragraphs[-1]["qas"].append({"id": example.id, "question": example.question, "answers": answers})
-    return json.dumps({"version": "1.1", "data": [{"title": title, "paragraphs": paragraphs}]}, ensure_ascii=False) + "\n"
+    document = {"version": "1.1", "data": [{"title": title, "paragraphs": paragraphs}]}
+    return json.dumps(document, ensure_ascii=False) + "\n"
 
 
 def _default_cache() -> Path:

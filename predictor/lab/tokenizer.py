@@ -35,7 +35,11 @@ CHAT_TEMPLATE: Final = (
 
 
 def train_tokenizer(vocabulary: int, names: int, seed: int) -> Tokenizer:
-    """A tokenizer of `vocabulary` tokens, in which everyday words are whole and the `names` drawn words are in pieces."""
+    """A tokenizer of `vocabulary` tokens, everyday words whole and made-up ones in pieces.
+
+    Args:
+        names: how many made-up names weigh against the templates.
+    """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())

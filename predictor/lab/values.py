@@ -6,26 +6,59 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from predictor.lab.names import draw_word
+from predictor.lab.names import draw_word, words
 
-JOBS: Final = (
-    "baker barber blacksmith bookbinder brewer builder carpenter clerk clockmaker cook cooper dancer dentist doctor "
-    "farmer ferryman fisherman gardener glazier goldsmith guide hatter hunter judge lawyer locksmith mason midwife miller "
-    "miner nurse painter pilot plumber porter potter printer sailor shepherd shoemaker singer surgeon surveyor tailor "
-    "tanner teacher vet weaver"
-).split()
-ANIMALS: Final = "badger beetle cat crane crow dog donkey duck ferret finch fox goat goose hare hawk heron horse lizard mole mule newt owl parrot pig pony rabbit raven robin sheep snake spider swan toad turtle wolf wren".split()  # fmt: skip
-COLOURS: Final = "beige black blue bronze brown copper cream crimson golden green grey pink purple red scarlet silver violet white yellow".split()  # fmt: skip
-INSTRUMENTS: Final = "accordion bagpipe banjo bassoon bugle cello clarinet cornet drum dulcimer fiddle flute gong guitar harp horn lute mandolin oboe organ piano piccolo recorder trombone trumpet tuba viola violin zither".split()  # fmt: skip
-DISHES: Final = "bean beef cabbage carrot cheese cherry chicken fish garlic ginger honey leek lemon lentil mushroom nut onion pea pear plum potato pumpkin rice salmon spinach turnip".split()  # fmt: skip
-COURSES: Final = "bread broth cake curry dumplings noodles pancakes pie pudding salad soup stew tart".split()
-THINGS: Final = "bells bottles bowls buttons candles coins combs cups dolls feathers keys knives lamps maps masks medals mirrors pipes plates ribbons rings shells spoons stamps stones".split()  # fmt: skip
-MATERIALS: Final = "amber bone brass bronze clay copper glass gold iron ivory jade paper pearl pewter silk silver steel stone tin wooden".split()  # fmt: skip
-VEHICLES: Final = "barge bicycle bus canoe carriage cart coach ferry lorry motorbike raft scooter sledge steamer taxi tractor train tram tricycle wagon".split()  # fmt: skip
-TITLES: Final = "Bridge Castle Clock Crown Desert Door Forest Garden Harbour Island Lantern Letter Mirror Mountain Orchard River Road Shadow Ship Storm Tower Valley Window Winter".split()  # fmt: skip
-MOODS: Final = "Bitter Broken Burning Distant Empty Endless Frozen Gentle Hidden Hollow Lonely Narrow Painted Quiet Secret Silent Sleeping Stolen Sunken Wandering".split()  # fmt: skip
-FIRMS: Final = "Bank Brothers Foundry Hotel Institute Laboratory Library Mills Museum Press Railway Theatre Trust Works".split()
-AWARDS: Final = "Cup Medal Prize Ribbon Shield Trophy".split()
+JOBS: Final = words("""
+    baker barber blacksmith bookbinder brewer builder carpenter clerk clockmaker cook cooper dancer dentist doctor
+    farmer ferryman fisherman gardener glazier goldsmith guide hatter hunter judge lawyer locksmith mason midwife
+    miller miner nurse painter pilot plumber porter potter printer sailor shepherd shoemaker singer surgeon
+    surveyor tailor tanner teacher vet weaver
+""")
+ANIMALS: Final = words("""
+    badger beetle cat crane crow dog donkey duck ferret finch fox goat goose hare hawk heron horse lizard mole
+    mule newt owl parrot pig pony rabbit raven robin sheep snake spider swan toad turtle wolf wren
+""")
+COLOURS: Final = words("""
+    beige black blue bronze brown copper cream crimson golden green grey pink purple red scarlet silver violet
+    white yellow
+""")
+INSTRUMENTS: Final = words("""
+    accordion bagpipe banjo bassoon bugle cello clarinet cornet drum dulcimer fiddle flute gong guitar harp horn
+    lute mandolin oboe organ piano piccolo recorder trombone trumpet tuba viola violin zither
+""")
+DISHES: Final = words("""
+    bean beef cabbage carrot cheese cherry chicken fish garlic ginger honey leek lemon lentil mushroom nut onion
+    pea pear plum potato pumpkin rice salmon spinach turnip
+""")
+COURSES: Final = words("""
+    bread broth cake curry dumplings noodles pancakes pie pudding salad soup stew tart
+""")
+THINGS: Final = words("""
+    bells bottles bowls buttons candles coins combs cups dolls feathers keys knives lamps maps masks medals
+    mirrors pipes plates ribbons rings shells spoons stamps stones
+""")
+MATERIALS: Final = words("""
+    amber bone brass bronze clay copper glass gold iron ivory jade paper pearl pewter silk silver steel stone tin
+    wooden
+""")
+VEHICLES: Final = words("""
+    barge bicycle bus canoe carriage cart coach ferry lorry motorbike raft scooter sledge steamer taxi tractor
+    train tram tricycle wagon
+""")
+TITLES: Final = words("""
+    Bridge Castle Clock Crown Desert Door Forest Garden Harbour Island Lantern Letter Mirror Mountain Orchard
+    River Road Shadow Ship Storm Tower Valley Window Winter
+""")
+MOODS: Final = words("""
+    Bitter Broken Burning Distant Empty Endless Frozen Gentle Hidden Hollow Lonely Narrow Painted Quiet Secret
+    Silent Sleeping Stolen Sunken Wandering
+""")
+FIRMS: Final = words("""
+    Bank Brothers Foundry Hotel Institute Laboratory Library Mills Museum Press Railway Theatre Trust Works
+""")
+AWARDS: Final = words("""
+    Cup Medal Prize Ribbon Shield Trophy
+""")
 
 DRAW: Final[dict[str, Callable[[Random, str], str]]] = {
     "place": lambda rng, pool: draw_word(rng, "place", pool),
