@@ -86,7 +86,8 @@ def train(
     budget = budget or Budget.for_rows(len(table), trials)
     validations: dict[str, Validation] = {}
     for split in ("group", *[name for name in splits if name != "group"]):
-        for result in validate(table, split, budget, seed=seed, threads=threads, on_step=say):
+        known = validations.get("group")
+        for result in validate(table, split, budget, seed=seed, threads=threads, known=known, on_step=say):
             validations[result.split] = result
     grouped = validations["group"]
     say("permuted control")
@@ -95,7 +96,7 @@ def train(
     compared = steps(table, grouped, tiers, seed, threads)
     cheaper = by_tier(table, grouped, tiers, seed, threads)
     say("learning curve")
-    curve = growth(table, grouped, seed, threads) if len(table) >= MIN_GROWTH_ROWS else None
+    curve = growth(table, grouped, seed, threads, budget.controls) if len(table) >= MIN_GROWTH_ROWS else None
     tuned = tune(
         table.matrix,
         table.y,

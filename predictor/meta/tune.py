@@ -36,6 +36,7 @@ class Budget:
         tuning_rows: tuning sees at most this many rows, whole groups at a time.
         fits: grouped validation fits at most this many models (leave-one-group-out up to that many groups).
         repeats: times the random split is repeated.
+        controls: times the targets are shuffled for the permuted control.
         members: best trials that the final model averages.
     """
 
@@ -46,6 +47,7 @@ class Budget:
     tuning_rows: int = 3000
     fits: int = 60
     repeats: int = 2
+    controls: int = 2
     members: int = 4
 
     @classmethod
@@ -58,7 +60,7 @@ class Budget:
         elif rows < 4000:
             budget = cls(trials=24, inner_trials=8, folds=4, max_rounds=400, repeats=1)
         else:
-            budget = cls(trials=16, inner_trials=5, folds=3, max_rounds=400, fits=10, repeats=1, members=2)
+            budget = cls(16, 4, folds=3, max_rounds=400, tuning_rows=2000, fits=5, repeats=1, controls=1, members=2)
         if trials > 0:
             budget = replace(budget, trials=trials, inner_trials=max(3, trials // 3))
         return budget
