@@ -28,17 +28,18 @@ class NearIndex:
     """
 
     def __init__(self, threshold: float) -> None:
-        from datasketch import MinHashLSH
+        from datasketch import MinHash, MinHashLSH
 
         self.threshold = threshold
         # Candidates are checked by their estimate, so a missed text costs more than a candidate too many.
         self._lsh = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS, weights=(0.1, 0.9))
+        self._blank = MinHash(num_perm=PERMUTATIONS, hashfunc=zlib.crc32)
         self._sketches: dict[int, Any] = {}
 
     def sketch(self, text: str) -> Any:
-        from datasketch import MinHash
-
-        return next(MinHash.generator([shingles(text)], num_perm=PERMUTATIONS, hashfunc=zlib.crc32))
+        sketch = self._blank.copy()
+        sketch.update_batch(shingles(text))
+        return sketch
 
     def near(self, sketch: Any) -> list[int]:
         """Keys of near texts, in no particular order."""

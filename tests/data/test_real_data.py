@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from predictor.data import load, write_squad
+from predictor.data.converting import convert
 
 ROOT = Path(os.environ.get("PREDICTOR_REAL_DATA", "/nonexistent"))
 
@@ -68,3 +69,6 @@ def test_squad_files_are_written_as_they_were_read(tmp_path: Path) -> None:
         before = load(path)
         write_squad(before.examples, tmp_path / path.name)
         assert load(tmp_path / path.name).examples == before.examples
+        assert convert(path, tmp_path / "chat.jsonl", "messages").changed == {}
+        convert(tmp_path / "chat.jsonl", tmp_path / "back.json", "squad")
+        assert load(tmp_path / "back.json").examples == before.examples

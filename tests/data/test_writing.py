@@ -73,11 +73,21 @@ def test_classification_as_a_table(tmp_path: Path) -> None:
         assert load(tmp_path / f"b{suffix}").examples == load(source).examples
 
 
+def test_references_and_offsets_survive_chat_formats(tmp_path: Path) -> None:
+    answers = {"text": ["fox", "a fox"], "answer_start": [6, 4]}
+    rows = [{"id": "1", "title": "Fox", "context": " A a fox.", "question": " What? ", "answers": answers}]
+    source = write(tmp_path / "a.jsonl", rows)
+    for through in ("messages", "sharegpt"):
+        assert convert(source, tmp_path / "b.jsonl", through).changed == {}
+        convert(tmp_path / "b.jsonl", tmp_path / "c.jsonl", "squad")
+        (before,), (after,) = load(source).examples, load(tmp_path / "c.jsonl").examples
+        assert before == after
+
+
 def test_conversion_says_what_is_lost(tmp_path: Path) -> None:
-    rows = [
-        {"context": "A red fox.", "question": "What?", "answers": {"text": ["fox", "a fox"], "answer_start": [6, -1]}}
-    ]
-    done = convert(write(tmp_path / "a.jsonl", rows * 3), tmp_path / "b.jsonl", "messages")
+    answers = {"text": ["fox", "a fox"], "answer_start": [6, -1]}
+    rows = [{"context": "A red fox.", "question": "What?", "answers": answers}]
+    done = convert(write(tmp_path / "a.jsonl", rows * 3), tmp_path / "b.jsonl", "alpaca")
     assert done.changed == {"answers": 3}
 
 

@@ -44,7 +44,15 @@ class Messages:
             else:
                 turns = [{"role": message.role, "content": message.content} for message in prompt_turns(example)]
                 turns.append({"role": "assistant", "content": example.answer})
-            yield {"id": example.id, "messages": turns, **extra}
+            yield {"id": example.id, "messages": turns, **beside(example), **extra}
+
+
+def beside(example: Example) -> dict[str, Any]:
+    """Further reference answers and offsets, which turns have no place for, as SQuAD keeps them."""
+    if (len(example.answers) < 2 and not example.answer_starts) or not example.context or not example.question:
+        return {}
+    starts = list(example.answer_starts) or [-1] * len(example.answers)
+    return {"answers": {"text": list(example.answers), "answer_start": starts}}
 
 
 def prompt_turns(example: Example) -> list[Any]:

@@ -31,10 +31,12 @@ def parse_passage_question(text: str) -> PassageQuestion | None:
     colons may be full-width, labels English or Chinese, and the question may come first.
     """
     if text.startswith("Context: "):
-        # The commonest spelling, by plain search; the pattern sees only what follows the label.
+        # The spelling that we write ourselves is read to the letter, so that conversion is exact.
         at = text.rfind("\nQuestion: ")
         if at > 0 and not _ASKS_ON_LINE.search(text, at + 1):
-            return _pair(text[len("Context: ") : at], text[at + len("\nQuestion: ") :])
+            context, question = text[len("Context: ") : at], text[at + len("\nQuestion: ") :]
+            if not question.rstrip().endswith((":", "：", "*")) and not context.isspace() and not question.isspace():
+                return PassageQuestion(context, question) if context and question else None
     opening = _OPENS.match(text)
     if opening:
         body_at = opening.end()

@@ -9,7 +9,7 @@ from typing import Any
 from predictor.data.containers.values import Unusable
 from predictor.data.example import Example, Message
 from predictor.data.formats.base import Guess, find, guarded, keyed, missing, row_id
-from predictor.data.formats.messages import prompt_turns
+from predictor.data.formats.messages import beside, prompt_turns
 from predictor.data.formats.turns import has_turns, read_turns, spoken_by
 from predictor.data.record import Record
 from predictor.data.rejection import shown
@@ -47,7 +47,7 @@ class ShareGPT:
             else:
                 spoken = [*prompt_turns(example), Message("assistant", example.answer)]
                 turns = [{"from": SPOKEN[role], "value": content} for role, content in spoken]
-            yield {"id": example.id, "conversations": turns, **extra}
+            yield {"id": example.id, "conversations": turns, **beside(example), **extra}
 
 
 def _is_sharegpt(value: Any) -> bool:

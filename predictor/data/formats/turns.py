@@ -69,15 +69,36 @@ def read_turns(turns: Any, field: str, value: Mapping[str, Any], used: Sequence[
         pair = parse_passage_question(asked[-1].content)
     if pair is None:
         return Example(id=own_id, answers=(answer.content,), messages=tuple(asked), extra=extra)
+    texts, starts = _references(extra, answer.content)
     return Example(
         id=own_id,
-        answers=(answer.content,),
+        answers=texts,
         context=pair.context,
         question=pair.question,
         messages=tuple(asked),
+        answer_starts=starts,
         group=passage_group(pair.context),
         extra=extra,
     )
+
+
+def _references(extra: dict[str, Any], answer: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Answers and offsets that stand beside the turns, taken out of `extra`; else the one answer."""
+    found = extra.get("answers")
+    if not isinstance(found, dict) or found.keys() != {"text", "answer_start"}:
+        return (answer,), ()
+    texts, starts = found["text"], found["answer_start"]
+    sound = (
+        isinstance(texts, list)
+        and isinstance(starts, list)
+        and len(texts) == len(starts) > 0
+        and all(type(text) is str for text in texts)
+        and all(type(start) is int for start in starts)
+    )
+    if not sound or texts[0] != answer or len(set(texts)) < len(texts):
+        return (answer,), ()
+    del extra["answers"]
+    return tuple(texts), tuple(starts) if min(starts) >= 0 else ()
 
 
 def _unwrap(turns: Any, field: str) -> list[Any]:

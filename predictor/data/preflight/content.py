@@ -15,6 +15,9 @@ from predictor.data.preflight.languages import language_of
 _MARKUP = re.compile(r'"role"\s*:\s*"|<\|[a-z_]+\|>|\[/?INST\]|<</?SYS>>|```json|"messages"\s*:\s*\[')
 """Chat markup inside a turn: a generator's raw output was taken for text, often with the answer in the question."""
 
+FEW_ROWS = 20
+"""With fewer rows the share of the commonest answer or label says nothing, and is left out."""
+
 
 class Content:
     """Counts over all rows, in memory that grows with the distinct answers only."""
@@ -61,7 +64,7 @@ class Content:
                 "counts": dict(self._labels.most_common(50)),
                 "distinct": len(self._labels),
                 "commonest": label,
-                "commonest_rate": most / self._rows,
+                "commonest_rate": most / self._rows if self._rows >= FEW_ROWS else None,
                 "rarest_rate": min(self._labels.values()) / self._rows,
             }
         if len(self._answer_length):
@@ -73,7 +76,7 @@ class Content:
                 "empty_rate": self._empty / rows,
                 "distinct": len(self._answers),
                 "commonest": self._shown[commonest[0][0]] if commonest else None,
-                "commonest_rate": commonest[0][1] / max(1, self._free) if commonest else None,
+                "commonest_rate": commonest[0][1] / self._free if self._free >= FEW_ROWS else None,
                 "in_context_rate": self._in_context / self._with_context if self._with_context else None,
                 "markup": self._markup,
                 "markup_rate": self._markup / rows,

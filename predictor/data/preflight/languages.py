@@ -30,6 +30,7 @@ _FUNCTION_WORDS: Mapping[str, str] = {
     "vi": "và của là có không được cho một trong với các những người này",
 }
 _SAMPLE = 600
+_LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -43,17 +44,16 @@ def language_of(text: str) -> str:
 
     Meant for shares over a dataset: single short texts are often `other`.
     """
-    sample = text[:_SAMPLE]
-    letters = sum(character.isalpha() for character in sample)
-    if not letters:
-        return "other"
+    sample = text[:_SAMPLE].lower()
     if not sample.isascii():
+        letters = len(_LETTER.findall(sample))
         for code, script in _SCRIPTS.items():
             # A few kana make a text Japanese although most of its characters are Chinese.
             share = 0.05 if code == "ja" else 0.3
             if len(script.findall(sample)) > share * letters:
                 return code
-    words = [word.lower() for word in _WORD.findall(sample)]
-    hits = {code: sum(word in known for word in words) for code, known in _function_words().items()}
+    words = _WORD.findall(sample)
+    distinct = set(words)
+    hits = {code: len(distinct & known) for code, known in _function_words().items()}
     best = max(hits, key=lambda code: hits[code])
     return best if hits[best] >= max(1, len(words) // 20) else "other"
