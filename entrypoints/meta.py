@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from entrypoints import _cli
-
 from predictor.flows.meta import MetaConfig
 from predictor.progress import Progress
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from entrypoints import _cli
-
 from predictor.flows.promote import PromoteConfig
 from predictor.progress import Progress
 

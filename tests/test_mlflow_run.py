@@ -73,9 +73,8 @@ def test_an_unknown_parameter_is_one_clear_message_and_a_failed_run(environ, par
 
 
 def test_a_missing_file_is_one_clear_message_without_a_traceback(environ, parameters):
-    done = subprocess.run(
-        _direct("probe", {**parameters, "dataset": "absent.json"}), env=environ, cwd=ROOT, capture_output=True, text=True
-    )
+    command = _direct("probe", {**parameters, "dataset": "absent.json"})
+    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.count("error:") == 1
     assert "absent.json" in done.stderr
@@ -91,7 +90,13 @@ def test_a_missing_file_is_one_clear_message_without_a_traceback(environ, parame
 def test_a_signal_ends_the_run_killed(environ, parameters, through_mlflow: bool, number: signal.Signals):
     command = (_mlflow_run if through_mlflow else _direct)("finetune", {**parameters, "max_steps": "100000"})
     process = subprocess.Popen(
-        command, env=environ, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        env=environ,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     try:
         _wait_for_training()

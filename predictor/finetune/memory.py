@@ -14,10 +14,10 @@ _MARGIN = 1.1
 _LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _HIDDEN_BYTES = 30
 _MLP_TENSORS = 4
-"""What autograd keeps of one Qwen2 layer for each token: about 30 bytes a hidden unit (norms partly in float32, queries,
-keys, values, attention output) in 16 and in 32 bit alike, four tensors of the MLP's width (gate, up, activation, product),
-and the dropped-out input of each adapted module with its mask. Attention scores are never held by SDPA and flash
-attention. The counts come from autograd's saved tensors; a test repeats the count on a small model."""
+"""What autograd keeps of one Qwen2 layer for each token: about 30 bytes a hidden unit in 16 and in 32 bit alike (norms
+partly in float32, queries, keys, values, attention output), four tensors of the MLP's width (gate, up, activation,
+product), and the dropped-out input of each adapted module with its mask. Attention scores are never held by SDPA and
+flash attention. The counts come from autograd's saved tensors; a test repeats the count on a small model."""
 
 
 @dataclass(frozen=True)
