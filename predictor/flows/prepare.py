@@ -81,7 +81,7 @@ def prepare(
         if prepared.faults:
             raise DataError(
                 "; ".join(prepared.faults),
-                where=config.input,
+                where="; ".join([config.input, *prepared.report["first_rejections"]]),
                 rule="all rows accepted and every figure within its threshold (each is a parameter)",
                 fix=f"see {Path(config.output) / 'report.html'} and rejected.jsonl; drop_bad=true goes on without the "
                 "refused rows",
