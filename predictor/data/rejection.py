@@ -79,7 +79,8 @@ class Rejection:
 
     def describe(self) -> str:
         field = f", field '{self.field}'" if self.field else ""
-        return f"{self.row}{field}: {self.code} (expected {self.expected}, found {self.found})"
+        text = f"{self.row}{field}: {self.code} (expected {self.expected}, found {self.found})"
+        return text.encode("utf-8", "backslashreplace").decode()  # a key may hold what no file and no console can
 
 
 def shown(value: Any, limit: int = 80) -> str:

@@ -27,7 +27,7 @@ def written_whole(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        as_text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+        as_text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n", "errors": "backslashreplace"}
         with open(aside, mode, **as_text) as file:  # type: ignore[call-overload]
             yield file
             file.flush()

@@ -13,7 +13,7 @@ from predictor.data import load
 from predictor.data.preflight import Preflight, Thresholds
 from predictor.data.preparing import Settings, prepare
 from predictor.errors import DataError
-from tests.data.samples import ROWS, squad_document, write
+from tests.data.samples import ROWS, json_lines, squad_document, write
 
 BAD = [{"prompt": "Why?"}, {"prompt": "", "completion": "x"}]
 
@@ -102,6 +102,14 @@ def test_rows_that_the_task_cannot_use(tmp_path: Path) -> None:
     settings = Settings(drop_bad=True, accepts=TASKS.get("qa").accepts)
     report = prepare(write(tmp_path / "in.jsonl", rows), tmp_path / "out", settings).report
     assert report["rejected_by_code"] == {"not_for_task": 1}
+
+
+def test_keys_that_no_file_can_hold_are_reported(tmp_path: Path) -> None:
+    line = b'{"prompt": "a", "compl\\ud800": "b"}'
+    source = write(tmp_path / "in.jsonl", json_lines(ROWS["prompt_completion"]) + line)
+    report = prepare(source, tmp_path / "out", Settings(drop_bad=True)).report
+    assert "compl\\ud800" in report["first_rejections"][0]
+    assert lines(tmp_path / "out" / "rejected.jsonl")[0]["content"] == {"prompt": "a", "compl\ud800": "b"}
 
 
 def test_a_full_disk_leaves_nothing_that_looks_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
