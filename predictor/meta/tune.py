@@ -21,7 +21,7 @@ OnTrial = Callable[[int, int, float], None]
 ALPHAS = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 NEARLY_BEST = 1.05
 """Trials whose error is within this factor of the best are averaged with it."""
-_START = {"learning_rate": 0.08, "num_leaves": 3, "feature_fraction": 0.6, "bagging_fraction": 0.8, "lambda_l2": 1.0}
+_COMMON = {"feature_fraction": 0.6, "bagging_fraction": 0.8, "lambda_l2": 1.0, "extra_trees": False}
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ def tune(
         direction="minimize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(5, trials // 3))
     )
     for screened, view in views.items():
-        study.enqueue_trial({**_START, "screened": screened, "linear": True, "alpha": _best_alpha(view, y)})
-    study.enqueue_trial({**_START, "screened": False, "linear": False})
+        study.enqueue_trial({**_first(len(y)), "screened": screened, "linear": True, "alpha": _best_alpha(view, y)})
+    study.enqueue_trial({**_first(len(y)), "screened": False, "linear": False})
     study.optimize(objective, n_trials=trials)
     ranked = sorted(study.trials, key=lambda trial: trial.value if trial.value is not None else np.inf)
     members = tuple(
@@ -133,6 +133,14 @@ def tune(
         if trial.value is not None and trial.value <= NEARLY_BEST * study.best_value
     )
     return Tuned(Recipe(members, screening.kept), screening, study.best_value, tuple(history))
+
+
+def _first(rows: int) -> dict[str, float | int | bool]:
+    """Where the search begins: few trials must not depend on luck. Deeper trees as the rows allow them."""
+    if rows < 50:
+        return {**_COMMON, "learning_rate": 0.08, "num_leaves": 3, "min_child_share": 0.2}
+    shape = {"num_leaves": min(15, 3 + rows // 40), "min_child_share": min(0.1, 10.0 / rows)}
+    return {**_COMMON, "learning_rate": 0.06, **shape}
 
 
 def _best_alpha(view: _View, y: np.ndarray) -> float:
