@@ -53,7 +53,7 @@ matrices inside the layers, AdamW for the rest. `curve.json` holds the curve.
 |---|---|
 {settings}
 
-## Scores without a fine-tune, on the 1 000 questions of `lab:evaluation`
+## Scores without a fine-tune, on the questions of `lab:evaluation`
 
 | score | fraction |
 |---|---|

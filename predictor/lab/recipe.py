@@ -11,7 +11,7 @@ from predictor.config import _field
 class Recipe:
     """Everything that determines the base model's weights, up to the machine's arithmetic."""
 
-    steps: int = _field(4000, "optimizer steps", least=1)
+    steps: int = _field(6000, "optimizer steps", least=1)
     passages: int = _field(32, "passages in one step, each with 2 to 9 chats", least=1)
     seed: int = _field(1, "seeds the tokenizer's names, the first weights and every lesson", least=0)
     muon_learning_rate: float = _field(0.02, "learning rate of Muon, for the matrices inside the layers", above=0.0)
@@ -19,8 +19,8 @@ class Recipe:
     warmup_steps: int = _field(50, "steps in which the learning rates rise", least=0)
     settle_step: int = _field(400, "step from which the learning rates are multiplied by settled_share", least=0)
     settled_share: float = _field(0.4, "share of the learning rates once copying is learnt", above=0.0, most=1.0)
-    decay_share: float = _field(0.3, "share of the steps, at the end, in which the rates fall to 2 %", least=0, most=1)
-    gate: float = _field(0.82, "share of value tokens that must be right before the next level opens", above=0, most=1)
+    decay_share: float = _field(0.75, "share of the steps, at the end, in which the rates fall to 2 %", least=0, most=1)
+    gate: float = _field(0.75, "share of value tokens that must be right before the next level opens", above=0, most=1)
     vocabulary: int = _field(2048, "tokens of the tokenizer", least=512)
     width: int = _field(128, "hidden size", least=16)
     layers: int = _field(4, "transformer layers", least=1)
