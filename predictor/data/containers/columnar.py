@@ -64,7 +64,7 @@ def read_columnar(
                         if isinstance(label, int) and 0 <= label < len(names):
                             row[column] = names[label]
                     yield Record(row, name, f"row {number}", number)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        except (pa.ArrowException, MemoryError, OSError, UnicodeDecodeError) as error:  # damage may ask for terabytes
             raise DataError(
                 f"the {kind} file is damaged: {' '.join(str(error).split())[:200]}",
                 where=f"{name}, after {number} rows",
