@@ -14,19 +14,14 @@ def run(config: QuickstartConfig, progress: Progress) -> None:
     from predictor.flows.quickstart import quickstart
 
     result = quickstart(config, progress)
+    promotion = result.promotion
     print()
     print("\n".join(result.meta.summary))
     print()
-    for objection in result.promotion.objections:
+    for objection in promotion.objections:
         print(f"the gate objects: {objection}")
-    forced = (
-        " (forced, and recorded so: this demonstration goes on to show a ranking)"
-        if result.promotion.objections
-        else ""
-    )
-    print(
-        f"{config.runs} fine-tunes -> predictor version {result.promotion.version} -> {result.promotion.stage}{forced}"
-    )
+    forced = " (forced, and recorded so: this demonstration goes on to show a ranking)" if promotion.objections else ""
+    print(f"{result.taught} fine-tunes -> predictor version {promotion.version} -> {promotion.stage}{forced}")
     print()
     print("four datasets that no run has used, ranked before their fine-tunes, then fine-tuned too (exact match):")
     print(f"  {'candidate':<48} {'predicted':>9}  {'90 % interval':<15} {'actual':>6}")
