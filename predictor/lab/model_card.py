@@ -46,7 +46,7 @@ sixteen relations, in two of four phrasings; the other relations occur as statem
 
 ## Training
 
-{numbers["step"]:.0f} steps, {numbers["tokens"] / 1e6:.1f} million tokens, {numbers["seconds"] / 60:.0f} minutes on two CPU cores, loss on the assistant's turns alone. Muon for the
+{numbers["step"]:.0f} steps, {numbers["tokens"] / 1e6:.1f} million tokens, {numbers["seconds"] / 60:.0f} minutes on two CPU cores, loss on the assistant's turns and on repeated token pairs. Muon for the
 matrices inside the layers, AdamW for the rest. `curve.json` holds the curve.
 
 | parameter | value |
