@@ -16,6 +16,8 @@ _SWITCHES = {
     # Git output in the log of every run helps nobody; the code revision is a tag.
     "GIT_PYTHON_REFRESH": "quiet",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    # MLflow's own bar between ours.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from predictor.config import LAB, _field, check
-from predictor.errors import ConfigError, DataError, ModelError
+from predictor.errors import ConfigError, DataError
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
 
@@ -162,21 +162,10 @@ def _measure(config: PrepareConfig) -> Measure | None:
 
 
 def _tokenizer(name: str) -> Any:
-    if name == LAB:
-        from predictor.lab import base_model_path
+    from predictor.finetune.base_model import load_tokenizer
+    from predictor.flows.materials import base_model_source
 
-        name = str(base_model_path())
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"the tokenizer of '{name}' cannot be loaded: {' '.join(str(error).split())[:200]}",
-            where="-P base_model",
-            rule="lab, a folder with a tokenizer, or a hub id",
-            fix="check the name; without base_model the token lengths are left out",
-        ) from None
+    return load_tokenizer(base_model_source(name))
 
 
 def _wording(task: str) -> tuple[Callable[[Example], Sequence[Message]], Callable[[Example], str]]:

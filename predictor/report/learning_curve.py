@@ -27,7 +27,10 @@ def learning_curve(curves: Mapping[str, Curve], probe_steps: int) -> Figure:
             loss.plot(*zip(*curves[key], strict=True), label=key, **style)
     loss.set_ylabel("loss (nats per token)")
     loss.legend(frameon=False)
-    for axes, key, label in ((norm, "train/grad_norm", "gradient norm"), (rate, "train/learning_rate", "learning rate")):
+    for axes, key, label in (
+        (norm, "train/grad_norm", "gradient norm"),
+        (rate, "train/learning_rate", "learning rate"),
+    ):
         if curves.get(key):
             axes.plot(*zip(*curves[key], strict=True), lw=1.2, color="0.35")
         axes.set_ylabel(label)

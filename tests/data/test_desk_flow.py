@@ -81,7 +81,7 @@ def test_prepare_finds_overlap_with_the_evaluation_data(tmp_path: Path, store: s
     [
         ({}, ConfigError, "no dataset was named"),
         ({"input": "IN", "max_length": 64}, ConfigError, "max_length=64 without a base model"),
-        ({"input": "IN", "base_model": "nowhere/at-all"}, ModelError, "tokenizer of 'nowhere/at-all' cannot be loaded"),
+        ({"input": "IN", "base_model": "nowhere/at-all"}, ModelError, "'nowhere/at-all' is not in the local cache"),
         ({"input": "IN", "task": "quiz"}, ConfigError, "unknown task 'quiz'"),
         ({"input": "IN", "file_type": "csv"}, ConfigError, "file_type='csv' is unknown"),
         ({"input": "IN", "validation_fraction": 1.0}, ConfigError, "validation_fraction=1 is out of range"),
