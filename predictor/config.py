@@ -23,7 +23,7 @@ TIERS = ("static", "embed", "forward", "train")
 """Price tiers of the probe, cheapest first."""
 
 
-def _field(default: Any, help: str, **rule: Any) -> Any:
+def param(default: Any, help: str, **rule: Any) -> Any:
     """A field with its one-line effect (and unit), and the rule that its value must keep.
 
     Rules: `above` (exclusive), `least` and `most` (inclusive) for numbers; `choices` for text; `entries` for each
@@ -36,47 +36,47 @@ def _field(default: Any, help: str, **rule: Any) -> Any:
 class Hyperparameters:
     """Hj: the hyperparameters of one LoRA fine-tune, under their peft and TRL names. Logged as `hp/<field>`."""
 
-    learning_rate: float = _field(3e-4, "peak learning rate of AdamW", above=0.0, most=10.0)
-    lora_r: int = _field(8, "rank of the LoRA matrices", least=1, most=1024)
-    lora_alpha: int = _field(32, "LoRA scale; the update is multiplied by lora_alpha / lora_r", least=1)
-    lora_dropout: float = _field(0.1, "dropout before the LoRA matrices, a fraction", least=0.0, most=0.9)
-    target_modules: str = _field("all-linear", "modules that get LoRA: 'all-linear' or names separated by commas")
-    batch_size: int = _field(64, "examples in one optimizer step, over all devices and accumulation", least=1)
-    per_device_batch_size: int = _field(
+    learning_rate: float = param(3e-4, "peak learning rate of AdamW", above=0.0, most=10.0)
+    lora_r: int = param(8, "rank of the LoRA matrices", least=1, most=1024)
+    lora_alpha: int = param(32, "LoRA scale; the update is multiplied by lora_alpha / lora_r", least=1)
+    lora_dropout: float = param(0.1, "dropout before the LoRA matrices, a fraction", least=0.0, most=0.9)
+    target_modules: str = param("all-linear", "modules that get LoRA: 'all-linear' or names separated by commas")
+    batch_size: int = param(64, "examples in one optimizer step, over all devices and accumulation", least=1)
+    per_device_batch_size: int = param(
         0, "examples in one forward pass; 0 chooses 8 on a GPU and up to 64 on a CPU", least=0
     )
-    epochs: float = _field(3.0, "passes over the training rows", above=0.0, most=1000.0)
-    max_steps: int = _field(0, "optimizer steps; 0 lets epochs decide", least=0)
-    warmup_ratio: float = _field(0.03, "share of the steps in which the learning rate rises", least=0.0, most=1.0)
-    lr_scheduler: str = _field(
+    epochs: float = param(3.0, "passes over the training rows", above=0.0, most=1000.0)
+    max_steps: int = param(0, "optimizer steps; 0 lets epochs decide", least=0)
+    warmup_ratio: float = param(0.03, "share of the steps in which the learning rate rises", least=0.0, most=1.0)
+    lr_scheduler: str = param(
         "cosine",
         "shape of the learning rate after warm-up",
         choices=("cosine", "linear", "constant", "constant_with_warmup"),
     )
-    weight_decay: float = _field(0.0, "decoupled weight decay of AdamW", least=0.0, most=1.0)
-    max_length: int = _field(1024, "tokens of prompt and completion together; longer rows are refused", least=8)
+    weight_decay: float = param(0.0, "decoupled weight decay of AdamW", least=0.0, most=1.0)
+    max_length: int = param(1024, "tokens of prompt and completion together; longer rows are refused", least=8)
 
 
 @dataclass(frozen=True)
 class FinetuneConfig(Hyperparameters):
     """Everything that determines one fine-tune: the dataset Di, the evaluation, the base model M, Hj and the seed."""
 
-    dataset: str = _field(
+    dataset: str = param(
         "lab:size:dial=512:seed=1", "training data: a file, a folder, a hub id, or lab:FAMILY:dial=…:size=…:seed=…"
     )
-    eval_dataset: str = _field("lab:evaluation", "evaluation data, in the same forms as dataset")
-    task: str = _field("qa", "what doing well means; qa scores exact match and F1 as SQuAD does")
-    base_model: str = _field(
+    eval_dataset: str = param("lab:evaluation", "evaluation data, in the same forms as dataset")
+    task: str = param("qa", "what doing well means; qa scores exact match and F1 as SQuAD does")
+    base_model: str = param(
         LAB, "base model: lab (embedded), a folder, or a hub id such as Qwen/Qwen2.5-7B-Instruct-1M"
     )
-    train_limit: int = _field(0, "use only this many training rows, drawn by seed; 0 uses all", least=0)
-    eval_limit: int = _field(1000, "questions that are scored; 0 scores all", least=0)
-    dev_limit: int = _field(
+    train_limit: int = param(0, "use only this many training rows, drawn by seed; 0 uses all", least=0)
+    eval_limit: int = param(1000, "questions that are scored; 0 scores all", least=0)
+    dev_limit: int = param(
         64, "questions of the evaluation file set aside, never scored, for the zero-shot and early scores", least=0
     )
-    seed: int = _field(1, "seeds the data order, the LoRA matrices and dropout", least=0)
-    probe_steps: int = _field(10, "optimizer steps that the train tier of the probe watches", least=2)
-    tiers: str = _field(",".join(TIERS), "price tiers of the probe, separated by commas", entries=TIERS)
+    seed: int = param(1, "seeds the data order, the LoRA matrices and dropout", least=0)
+    probe_steps: int = param(10, "optimizer steps that the train tier of the probe watches", least=2)
+    tiers: str = param(",".join(TIERS), "price tiers of the probe, separated by commas", entries=TIERS)
 
     @property
     def hyperparameters(self) -> Hyperparameters:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from predictor.config import _field, check
+from predictor.config import check, param
 from predictor.errors import ConfigError
 from predictor.progress import SILENT, Progress
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 class ConvertConfig:
     """What is converted, and into what."""
 
-    input: str = _field("", "the dataset: a file, a folder, a hub id, or lab:FAMILY:…")
-    output: str = _field("", "file to write; .json, .jsonl, .parquet, .csv or .tsv chooses its kind")
-    to: str = _field(
+    input: str = param("", "the dataset: a file, a folder, a hub id, or lab:FAMILY:…")
+    output: str = param("", "file to write; .json, .jsonl, .parquet, .csv or .tsv chooses its kind")
+    to: str = param(
         "messages",
         "format to write: squad, messages, sharegpt, alpaca, prompt_completion, classification, summarization or score",
     )
-    format: str = _field("auto", "format of the input; auto tells it from the content")
-    drop_bad: bool = _field(False, "leave out rows that are refused or that the other format cannot hold")
+    format: str = param("auto", "format of the input; auto tells it from the content")
+    drop_bad: bool = param(False, "leave out rows that are refused or that the other format cannot hold")
 
 
 def convert(config: ConvertConfig, progress: Progress = SILENT) -> Conversion:

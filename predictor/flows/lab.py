@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from predictor.config import _field, check
+from predictor.config import check, param
 from predictor.progress import SILENT, Progress
 
 
@@ -13,11 +13,11 @@ from predictor.progress import SILENT, Progress
 class LabConfig:
     """Which dataset of the lab to write, and where."""
 
-    family: str = _field("size", "the way in which the dataset is poor, or 'evaluation' for the 1 000 fixed questions")
-    dial: float = _field(-1.0, "how far the family goes, in its own unit; below 0 takes its mildest setting")
-    size: int = _field(512, "number of rows; the family size takes its dial instead", least=1, most=100_000)
-    seed: int = _field(1, "other seeds give other passages", least=0)
-    output: str = _field("lab_data", "folder for the SQuAD v1.1 file")
+    family: str = param("size", "the way in which the dataset is poor, or 'evaluation' for the 1 000 fixed questions")
+    dial: float = param(-1.0, "how far the family goes, in its own unit; below 0 takes its mildest setting")
+    size: int = param(512, "number of rows; the family size takes its dial instead", least=1, most=100_000)
+    seed: int = param(1, "other seeds give other passages", least=0)
+    output: str = param("lab_data", "folder for the SQuAD v1.1 file")
 
 
 def lab(config: LabConfig, progress: Progress = SILENT) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from predictor.config import _field, check, split_list
+from predictor.config import check, param, split_list
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
 
@@ -23,30 +23,28 @@ MODEL_NAME = "finetune-predictor"
 class MetaConfig:
     """What a predictor is trained on, and how much work goes into it."""
 
-    target: str = _field("score/exact_match", "what is predicted: score/<name>, or a column of table")
-    experiments: str = _field("", "MLflow experiments whose runs teach, separated by commas; empty reads all")
-    parent: str = _field("", "id of a run; only its child runs teach; empty takes runs of any parent")
-    table: str = _field("", "a .csv or .parquet file with one fine-tune a row, instead of the tracking store")
-    group: str = _field(
+    target: str = param("score/exact_match", "what is predicted: score/<name>, or a column of table")
+    experiments: str = param("", "MLflow experiments whose runs teach, separated by commas; empty reads all")
+    parent: str = param("", "id of a run; only its child runs teach; empty takes runs of any parent")
+    table: str = param("", "a .csv or .parquet file with one fine-tune a row, instead of the tracking store")
+    group: str = param(
         "", "columns of table that are held out together, separated by commas; the first is the headline"
     )
-    features: str = _field("", "regular expression of the columns of table that are features; empty takes all")
-    exclude: str = _field(
+    features: str = param("", "regular expression of the columns of table that are features; empty takes all")
+    exclude: str = param(
         "", "regular expression of the columns of table that are none (all that is known only afterwards)"
     )
-    rank_within: str = _field("", "column of table that names the evaluation; rows are ranked within it")
-    split: str = _field(
+    rank_within: str = param("", "column of table that names the evaluation; rows are ranked within it")
+    split: str = param(
         "group,random",
         "validations: group (leave one group out), random, lolo (each group column in turn)",
         entries=("group", "random", "lolo"),
     )
-    average_seeds: bool = _field(True, "one row for the seeds of a configuration, averaged; false keeps each run")
-    n_trials: int = _field(
-        0, "Optuna trials of the final tuning; 0 chooses by the number of rows", least=0, most=10_000
-    )
-    seed: int = _field(0, "seeds the splits, the tuning and the boosters", least=0)
-    threads: int = _field(1, "threads of LightGBM", least=1)
-    model_name: str = _field(MODEL_NAME, "name under which the predictor is registered; empty registers nothing")
+    average_seeds: bool = param(True, "one row for the seeds of a configuration, averaged; false keeps each run")
+    n_trials: int = param(0, "Optuna trials of the final tuning; 0 chooses by the number of rows", least=0, most=10_000)
+    seed: int = param(0, "seeds the splits, the tuning and the boosters", least=0)
+    threads: int = param(1, "threads of LightGBM", least=1)
+    model_name: str = param(MODEL_NAME, "name under which the predictor is registered; empty registers nothing")
 
 
 @dataclass(frozen=True)

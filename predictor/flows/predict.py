@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from predictor.config import FinetuneConfig, Hyperparameters, _field, check, split_list
+from predictor.config import FinetuneConfig, Hyperparameters, check, param, split_list
 from predictor.errors import ConfigError, PredictorError
 from predictor.flows.meta import MODEL_NAME
 from predictor.progress import SILENT, Progress
@@ -29,11 +29,11 @@ def _as_in_finetune(name: str) -> Any:
 class PredictConfig(Hyperparameters):
     """Which datasets are ranked, by which predictor, and how each is probed."""
 
-    candidates: str = _field("", "datasets to rank, separated by commas")
-    grid: str = _field("", "a .json file of hyperparameter lists; each combination is ranked with each candidate")
-    stage: str = _field("Production", "stage of the predictor", choices=("Staging", "Production", "Archived", "None"))
-    version: int = _field(0, "number of the predictor's version; 0 takes the one in stage", least=0)
-    model_name: str = _field(MODEL_NAME, "name of the registered predictor")
+    candidates: str = param("", "datasets to rank, separated by commas")
+    grid: str = param("", "a .json file of hyperparameter lists; each combination is ranked with each candidate")
+    stage: str = param("Production", "stage of the predictor", choices=("Staging", "Production", "Archived", "None"))
+    version: int = param(0, "number of the predictor's version; 0 takes the one in stage", least=0)
+    model_name: str = param(MODEL_NAME, "name of the registered predictor")
     eval_dataset: str = _as_in_finetune("eval_dataset")
     task: str = _as_in_finetune("task")
     base_model: str = _as_in_finetune("base_model")

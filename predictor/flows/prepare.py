@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from predictor.config import LAB, _field, check
+from predictor.config import LAB, check, param
 from predictor.errors import ConfigError, DataError
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
@@ -27,31 +27,31 @@ _SUMMARY_METRICS = ("rows", "accepted", "rejected")
 class PrepareConfig:
     """What the desk reads, what it asks of the rows, and where it writes."""
 
-    input: str = _field("", "the dataset: a file, a folder, a hub id, or lab:FAMILY:…")
-    output: str = _field("outputs/prepared", "folder for the data, rejected.jsonl, report.json and report.html")
-    format: str = _field("auto", "dataset format; auto tells it from the content")
-    task: str = _field("auto", "refuse rows that this task cannot use; auto refuses none")
-    drop_bad: bool = _field(False, "go on without the refused rows; false writes the report and stops")
-    base_model: str = _field("", "base model whose tokenizer measures lengths; empty leaves token lengths out")
-    max_length: int = _field(0, "tokens of prompt and completion together; 0 sets no limit", least=0)
-    eval_dataset: str = _field("", "evaluation data to look for overlap with; empty leaves overlap out")
-    validation_fraction: float = _field(
+    input: str = param("", "the dataset: a file, a folder, a hub id, or lab:FAMILY:…")
+    output: str = param("outputs/prepared", "folder for the data, rejected.jsonl, report.json and report.html")
+    format: str = param("auto", "dataset format; auto tells it from the content")
+    task: str = param("auto", "refuse rows that this task cannot use; auto refuses none")
+    drop_bad: bool = param(False, "go on without the refused rows; false writes the report and stops")
+    base_model: str = param("", "base model whose tokenizer measures lengths; empty leaves token lengths out")
+    max_length: int = param(0, "tokens of prompt and completion together; 0 sets no limit", least=0)
+    eval_dataset: str = param("", "evaluation data to look for overlap with; empty leaves overlap out")
+    validation_fraction: float = param(
         0.15, "share of the rows for validation, unless the source has such a split", least=0.0, most=0.9
     )
-    seed: int = _field(42, "draws the validation split", least=0)
-    file_type: str = _field("jsonl", "kind of the data files", choices=("jsonl", "parquet"))
-    preflight: bool = _field(True, "measure repetition, overlap, answers, labels, languages and lengths")
-    near_threshold: float = _field(0.8, "Jaccard similarity from which texts are near-duplicates", above=0.0, most=1.0)
-    near_rows: int = _field(20_000, "rows among which near-duplicates are looked for; 0 looks at all", least=0)
-    max_masked: float = _field(0.0, "largest share of rows whose completion is wholly cut off", least=0.0, most=1.0)
-    max_cut: float = _field(0.05, "largest share of rows whose completion is cut", least=0.0, most=1.0)
-    max_duplicates: float = _field(0.5, "largest share of exact repeats", least=0.0, most=1.0)
-    max_near_duplicates: float = _field(0.8, "largest share of near repeats", least=0.0, most=1.0)
-    max_eval_prompts: float = _field(0.01, "largest share of rows with a prompt of eval_dataset", least=0.0, most=1.0)
-    max_eval_contexts: float = _field(0.1, "largest share of rows with a passage of eval_dataset", least=0.0, most=1.0)
-    max_same_answer: float = _field(0.9, "largest share of the commonest answer", least=0.0, most=1.0)
-    max_empty_answers: float = _field(0.7, "largest share of unanswerable rows", least=0.0, most=1.0)
-    max_one_label: float = _field(0.95, "largest share of the commonest label", least=0.0, most=1.0)
+    seed: int = param(42, "draws the validation split", least=0)
+    file_type: str = param("jsonl", "kind of the data files", choices=("jsonl", "parquet"))
+    preflight: bool = param(True, "measure repetition, overlap, answers, labels, languages and lengths")
+    near_threshold: float = param(0.8, "Jaccard similarity from which texts are near-duplicates", above=0.0, most=1.0)
+    near_rows: int = param(20_000, "rows among which near-duplicates are looked for; 0 looks at all", least=0)
+    max_masked: float = param(0.0, "largest share of rows whose completion is wholly cut off", least=0.0, most=1.0)
+    max_cut: float = param(0.05, "largest share of rows whose completion is cut", least=0.0, most=1.0)
+    max_duplicates: float = param(0.5, "largest share of exact repeats", least=0.0, most=1.0)
+    max_near_duplicates: float = param(0.8, "largest share of near repeats", least=0.0, most=1.0)
+    max_eval_prompts: float = param(0.01, "largest share of rows with a prompt of eval_dataset", least=0.0, most=1.0)
+    max_eval_contexts: float = param(0.1, "largest share of rows with a passage of eval_dataset", least=0.0, most=1.0)
+    max_same_answer: float = param(0.9, "largest share of the commonest answer", least=0.0, most=1.0)
+    max_empty_answers: float = param(0.7, "largest share of unanswerable rows", least=0.0, most=1.0)
+    max_one_label: float = param(0.95, "largest share of the commonest label", least=0.0, most=1.0)
 
 
 def prepare(

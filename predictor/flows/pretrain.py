@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from predictor.config import _field, check
+from predictor.config import check, param
 from predictor.lab.recipe import Recipe
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
@@ -19,8 +19,8 @@ _KIND = "pretrain"
 class PretrainConfig(Recipe):
     """The recipe of the base model, and where to write it."""
 
-    stop_after: int = _field(0, "leave after this step, to go on later; 0 runs to the end", least=0)
-    output: str = _field("lab_base", "folder for the model; a checkpoint in it is gone on from")
+    stop_after: int = param(0, "leave after this step, to go on later; 0 runs to the end", least=0)
+    output: str = param("lab_base", "folder for the model; a checkpoint in it is gone on from")
 
     @property
     def recipe(self) -> Recipe:
@@ -49,9 +49,7 @@ def pretrain(
     check(config)
     folder = Path(config.output)
     params = {f"recipe/{name}": str(value) for name, value in dataclasses.asdict(config.recipe).items()}
-    with tracked_run(
-        _KIND, experiment=experiment, tracking_uri=tracking_uri, run_name=_KIND, params=params
-    ) as run:
+    with tracked_run(_KIND, experiment=experiment, tracking_uri=tracking_uri, run_name=_KIND, params=params) as run:
         last = config.stop_after or config.steps
         progress.stage("pretrain", last)
         done = 0

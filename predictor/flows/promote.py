@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from predictor.config import _field, check
+from predictor.config import check, param
 from predictor.flows.meta import MODEL_NAME
 
 
@@ -12,12 +12,12 @@ from predictor.flows.meta import MODEL_NAME
 class PromoteConfig:
     """Which version goes where."""
 
-    version: int = _field(0, "number of the version; 0 takes the newest", least=0)
-    stage: str = _field(
+    version: int = param(0, "number of the version; 0 takes the newest", least=0)
+    stage: str = param(
         "Production", "Staging, Production, Archived or None", choices=("Staging", "Production", "Archived", "None")
     )
-    model_name: str = _field(MODEL_NAME, "name of the registered model")
-    force: bool = _field(False, "promote although the version does not beat the baselines; recorded in its tags")
+    model_name: str = param(MODEL_NAME, "name of the registered model")
+    force: bool = param(False, "promote although the version does not beat the baselines; recorded in its tags")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from predictor.config import LAB, FinetuneConfig, _field, check
+from predictor.config import LAB, FinetuneConfig, check, param
 from predictor.progress import SILENT, Progress
 from predictor.schema import RunRecord, keys
 
@@ -42,9 +42,9 @@ _CANDIDATES = (
 class QuickstartConfig:
     """How much of the demonstration to run."""
 
-    base_model: str = _field(LAB, "base model of every fine-tune: lab (embedded), a folder, or a hub id")
-    eval_limit: int = _field(250, "questions that each fine-tune is scored on", least=50, most=1000)
-    seed: int = _field(1, "seed of every fine-tune", least=0)
+    base_model: str = param(LAB, "base model of every fine-tune: lab (embedded), a folder, or a hub id")
+    eval_limit: int = param(250, "questions that each fine-tune is scored on", least=50, most=1000)
+    seed: int = param(1, "seed of every fine-tune", least=0)
 
     def finetune(self, dataset: str, **hp: float) -> FinetuneConfig:
         """The fine-tune of a dataset in this demonstration: the standard setting scaled to a small model."""

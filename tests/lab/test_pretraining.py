@@ -54,7 +54,7 @@ def test_a_batch_teaches_the_whole_assistant_turn_and_what_can_be_copied(tokeniz
             assert all(marks[first - 1 : last])
             assert not any(marks[last:])
             for index, pair in enumerate(pairwise(ids[:first])):
-                assert not marks[index] or pair in seen | set(pairwise(ids[:index + 1])) or index == first - 1
+                assert not marks[index] or pair in seen | set(pairwise(ids[: index + 1])) or index == first - 1
 
 
 def test_the_ladder_is_climbed_from_the_bottom() -> None:
