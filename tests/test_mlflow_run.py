@@ -105,7 +105,7 @@ def test_a_signal_ends_the_run_killed(environ, parameters, through_mlflow: bool,
         else:
             process.send_signal(number)
         process.wait(timeout=30)
-        _wait_for(lambda: _only_run().info.status != "RUNNING")
+        _wait_for(lambda: _only_run().info.status == "KILLED", seconds=30.0)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from predictor.errors import PredictorError, TrackingError
 from predictor.schema import RunRecord, encode, keys
+from predictor.tracking.last_word import speak_after_mlflow_run
 from predictor.tracking.store import connect, experiment_id
 
 _METRICS_PER_BATCH = 1000  # MLflow's limit
@@ -28,16 +29,24 @@ class TrackedRun:
     """What a flow may write on its run. Made by :func:`tracked_run`.
 
     Files put into `artifacts` are uploaded when the run ends well, just before the final batch: a reader that sees
-    `predictor.complete` finds everything in place.
+    `predictor.complete` finds everything in place. `continued` says that `mlflow run` made the run.
     """
 
     def __init__(
-        self, client: MlflowClient, run_id: str, experiment: str, artifacts: Path, tags: Mapping[str, str]
+        self,
+        client: MlflowClient,
+        run_id: str,
+        experiment: str,
+        artifacts: Path,
+        tags: Mapping[str, str],
+        *,
+        continued: bool,
     ) -> None:
         self.client = client
         self.run_id = run_id
         self.experiment_id = experiment
         self.artifacts = artifacts
+        self.continued = continued
         self._waiting = dict(tags)  # they ride on the next write, whatever it is
         self._curves: list[Metric] = []
         self._flushed = time.monotonic()
@@ -93,6 +102,8 @@ class TrackedRun:
         """Give the run its final status, and the reason when it failed."""
         self._write(tags={keys.TAG_FAILURE: failure[:_REASON_LENGTH]} if failure else None)
         self.client.set_terminated(self.run_id, status)
+        if status == "KILLED" and self.continued:
+            speak_after_mlflow_run(str(self.client.tracking_uri), self.run_id)
 
 
 @contextmanager
@@ -120,10 +131,11 @@ def tracked_run(
     parent = _current.get()
     uri = connect(tracking_uri) if parent is None or tracking_uri else None
     client = MlflowClient(uri) if parent is None else parent.client
+    continued = parent is None and "MLFLOW_RUN_ID" in os.environ
     run_id, owner = _open(client, parent, experiment, run_name)
     with tempfile.TemporaryDirectory(prefix="predictor-run-") as folder:
         opening = {keys.TAG_KIND: kind, keys.TAG_SCHEMA: str(keys.SCHEMA_VERSION), **(tags or {})}
-        run = TrackedRun(client, run_id, owner, Path(folder), opening)
+        run = TrackedRun(client, run_id, owner, Path(folder), opening, continued=continued)
         token = _current.set(run)
         status, failure = "FINISHED", None
         try:
