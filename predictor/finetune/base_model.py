@@ -94,7 +94,7 @@ def load_base_model(source: str, device: Device) -> BaseModel:
         )
     except Exception as error:  # safetensors, torch and transformers each have their own family
         raise _unloadable("weights", source, error) from error
-    model.to(device.kind)
+    model.to(device.kind)  # type: ignore[arg-type]
     model.eval()
     return BaseModel(source, model, tokenizer, weights_digest(source, model), device)
 

@@ -45,7 +45,7 @@ def generate(
         for batch in _batches(prompts, batch_rows):
             ids, mask = _pad_left([prompts[i] for i in batch], int(tokenizer.pad_token_id or 0))
             with torch.inference_mode():
-                output = model.generate(
+                output = model.generate(  # type: ignore[operator]
                     input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=settings
                 )
             for i, row in zip(batch, output[:, ids.shape[1] :].tolist(), strict=True):

@@ -113,7 +113,7 @@ def build_model(recipe: Recipe, tokenizer: Tokenizer) -> Qwen2ForCausalLM:
         eos_token_id=tokenizer.token_to_id(IM_END),
         pad_token_id=tokenizer.token_to_id(END_OF_TEXT),
         bos_token_id=None,
-        attn_implementation=_ATTENTION,
+        attn_implementation=_ATTENTION,  # type: ignore[call-arg]
     )
     model = Qwen2ForCausalLM(config)
     model.generation_config.do_sample = False
@@ -130,7 +130,8 @@ def learning_rate_share(recipe: Recipe, step: int) -> float:
 
 def _parameter_groups(model: Qwen2ForCausalLM) -> tuple[list[Tensor], list[Tensor]]:
     """The layers' matrices, for Muon, and everything else, for AdamW."""
-    matrices, others = [], []
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
     for name, parameter in model.named_parameters():
         (matrices if parameter.ndim == 2 and ".layers." in name else others).append(parameter)
     return matrices, others

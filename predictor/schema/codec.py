@@ -7,6 +7,7 @@ import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from predictor.config import Hyperparameters
 from predictor.errors import SchemaError
@@ -90,11 +91,11 @@ def decode(
             rule=f"this package reads schema version {keys.SCHEMA_VERSION}",
             fix="upgrade the package to the version that wrote the run, or use another tracking store",
         )
-    by_prefix = {
+    by_prefix: dict[str, Any] = {
         field: {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
         for field, prefix in _METRIC_FIELDS.items()
     }
-    texts = {field: tags.get(tag, "") for field, tag in _TEXT_TAGS.items()}
+    texts: dict[str, Any] = {field: tags.get(tag, "") for field, tag in _TEXT_TAGS.items()}
     sketch = tags.get(keys.TAG_ROW_SKETCH, "")
     return RunRecord(
         run_id=run_id,
