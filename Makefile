@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: quickstart test venv check lint types benchmark
+.PHONY: quickstart test venv check lint types fuzz benchmark
 
 quickstart: venv  ## the whole idea in one run: fine-tunes, predictor, registry, ranking
 	mlflow run . --env-manager local --experiment-name quickstart
@@ -28,6 +28,14 @@ lint: venv
 
 types: venv
 	mypy
+
+fuzz: venv  ## 20 000 damaged dataset files
+	PREDICTOR_FUZZ_CASES=20000 python -m pytest tests/data/test_fuzz.py
+
+benchmark: venv  ## the figures of docs/benchmarks.md; give the machine to it alone
+	python -m benchmarks.step_time
+	python -m benchmarks.evaluation
+	python -m benchmarks.overheads
 
 MLproject: predictor/config.py entrypoints/*.py
 	python -m entrypoints._mlproject > $@

@@ -91,7 +91,6 @@ def mlflow_inputs(config: FinetuneConfig, materials: Materials) -> list:
 
 def keep_rejections(run: TrackedRun, dataset: Dataset, name: str) -> Path | None:
     """Refused rows as an artifact of the run, so that nothing is lost; None when there are none."""
-    import dataclasses
     import json
 
     if not dataset.rejections:
@@ -99,7 +98,7 @@ def keep_rejections(run: TrackedRun, dataset: Dataset, name: str) -> Path | None
     path = run.artifacts / f"{name}_rejected.jsonl"
     with path.open("w", encoding="utf-8") as stream:
         for rejection in dataset.rejections:
-            stream.write(json.dumps(dataclasses.asdict(rejection), ensure_ascii=False, default=str) + "\n")
+            stream.write(json.dumps(rejection.as_json(), ensure_ascii=False, default=str) + "\n")
     return path
 
 
