@@ -15,7 +15,7 @@ from predictor.finetune.generate import BATCH_ROWS, generate  # noqa: E402
 from predictor.finetune.render import render_prompts  # noqa: E402
 from predictor.flows.materials import base_model_source, gather  # noqa: E402
 
-QUESTIONS, ROUNDS = 200, 3
+QUESTIONS, ROUNDS = 100, 3
 
 
 def main() -> None:

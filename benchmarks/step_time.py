@@ -24,7 +24,7 @@ from predictor.finetune.train import add_lora, as_dataset, train  # noqa: E402
 from predictor.flows.first_steps import FirstSteps  # noqa: E402
 from predictor.flows.materials import base_model_source, gather  # noqa: E402
 
-STEPS, ROUNDS = 20, 5
+STEPS, ROUNDS = 20, 3
 
 
 def main() -> None:
