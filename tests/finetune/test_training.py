@@ -24,12 +24,7 @@ QA = TASKS.get("qa")
 HP = Hyperparameters(learning_rate=1e-2, batch_size=8, epochs=2.0)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import math
 from pathlib import Path
 
 import pytest
-import torch
 from mlflow import MlflowClient
 
 from predictor.config import TIERS, FinetuneConfig, Hyperparameters
@@ -20,13 +19,7 @@ from predictor.schema import RunRecord, keys
 from predictor.tracking import read_record, read_records
 from tests.tiny import qa_rows, write_squad
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
