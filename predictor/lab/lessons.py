@@ -147,7 +147,7 @@ def _draw_chats(rng: Random, level: Level) -> tuple[Passage, list[tuple[str, tup
         facts = level.people * level.facts_each
         relations = rng.sample(stated, min(facts + 2, len(stated)))
         if level.people > 1:
-            relations += rng.sample(OPEN_RELATIONS, facts // 4)
+            relations += rng.sample(OPEN_RELATIONS, facts // 2)
         passage = draw_passage(rng, relations, level.people, level.facts_each, "pretrain")
         askable = [fact for fact in passage.facts if fact.relation.met]
     rng.shuffle(askable)

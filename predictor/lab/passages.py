@@ -35,7 +35,7 @@ class Passage:
 def draw_passage(
     rng: Random, relations: Sequence[Relation], people: int, facts_each: int, pool: str, *, shared: bool = False
 ) -> Passage:
-    """A passage of `people` × `facts_each` statements. No made-up word occurs in two names or values.
+    """A passage of `people` × `facts_each` statements. No two names or values have words that begin alike.
 
     Args:
         relations: those that facts are drawn from, at least `people` × `facts_each`, or twice `facts_each` if `shared`.
@@ -82,11 +82,15 @@ def _write(rng: Random, plan: list[tuple[str, Relation]], pool: str, used: set[s
 
 
 def _fresh(draw: Callable[[], str], used: set[str]) -> str:
-    """A draw that has no capitalised word, and is not as a whole, among `used`; marks its words as used."""
+    """A draw none of whose words begins like a word among `used`; marks its words as used.
+
+    Made-up words begin alike when they share their first syllable. So what follows a piece of a name or value is
+    settled by that piece, and copying an answer is a matter of reading, not of luck.
+    """
     for _ in range(50):
         value = draw()
-        words = {word for word in value.split() if word[0].isupper() and word != "The"} | {value}
-        if not words & used:
+        beginnings = {word[:3] if word[0].isupper() else word for word in value.split() if word != "The"}
+        if not beginnings & used:
             break
-    used |= words
+    used |= beginnings
     return value

@@ -25,20 +25,20 @@ class Relation:
     statements: tuple[str, ...]
     questions: tuple[str, ...]
     sentence: str
-    met: int = 2
+    met: int = 3
     terse: bool = False
 
 
 RELATIONS: Final[tuple[Relation, ...]] = (
     Relation(
         "home", "place",
-        ("{x} lives in {v}.", "{x} has a house in {v}.", "The home of {x} is in {v}.", "{v} is the town where {x} lives."),
+        ("{x} lives in {v}.", "{x} has a house in {v}.", "The home of {x} is in {v}.", "{x} is at home in {v}."),
         ("Where does {x} live?", "In which town does {x} live?", "Where is the home of {x}?", "Where does {x} have a house?"),
         "{x} lives in {v}.",
     ),
     Relation(
         "birthplace", "place",
-        ("{x} was born in {v}.", "{x} spent childhood in {v}.", "The birthplace of {x} is {v}.", "{v} is where {x} was born."),
+        ("{x} was born in {v}.", "{x} spent childhood in {v}.", "The birthplace of {x} is {v}.", "{x} came into the world in {v}."),
         ("Where was {x} born?", "What is the birthplace of {x}?", "Where did {x} spend childhood?", "In which place was {x} born?"),
         "{x} was born in {v}.",
     ),
@@ -50,25 +50,25 @@ RELATIONS: Final[tuple[Relation, ...]] = (
     ),
     Relation(
         "employer", "firm",
-        ("{x} is employed by {v}.", "{x} has a post at {v}.", "{v} pays the wages of {x}.", "The employer of {x} is {v}."),
-        ("Who employs {x}?", "What is the employer of {x}?", "Where does {x} have a post?", "Who pays the wages of {x}?"),
+        ("{x} is employed by {v}.", "{x} has a post at {v}.", "{x} draws wages from {v}.", "The employer of {x} is {v}."),
+        ("Who employs {x}?", "What is the employer of {x}?", "Where does {x} have a post?", "From whom does {x} draw wages?"),
         "{x} is employed by {v}.",
     ),
     Relation(
         "school", "year",
-        ("{x} finished school in {v}.", "In {v} school ended for {x}.", "{x} left school in {v}.", "The last school year of {x} was {v}."),
+        ("{x} finished school in {v}.", "School ended for {x} in {v}.", "{x} left school in {v}.", "The last school year of {x} was {v}."),
         ("When did {x} finish school?", "In which year did {x} leave school?", "When did school end for {x}?", "What was the last school year of {x}?"),
         "{x} finished school in {v}.", terse=True,
     ),
     Relation(
         "pet", "animal",
-        ("{x} keeps a {v}.", "A {v} belongs to {x}.", "{x} has a {v} as a pet.", "The pet of {x} is a {v}."),
-        ("What animal does {x} keep?", "What is the pet of {x}?", "Which animal belongs to {x}?", "What does {x} have as a pet?"),
+        ("{x} keeps a {v}.", "{x} looks after a {v}.", "{x} has a {v} as a pet.", "The pet of {x} is a {v}."),
+        ("What animal does {x} keep?", "What is the pet of {x}?", "Which animal does {x} look after?", "What does {x} have as a pet?"),
         "{x} keeps a {v}.",
     ),
     Relation(
         "instrument", "instrument",
-        ("{x} plays the {v}.", "{x} practises the {v} at night.", "The {v} is the instrument of {x}.", "At feasts {x} performs on the {v}."),
+        ("{x} plays the {v}.", "{x} practises the {v} at night.", "The instrument of {x} is the {v}.", "At feasts {x} performs on the {v}."),
         ("What does {x} play?", "What is the instrument of {x}?", "What does {x} practise at night?", "On what does {x} perform at feasts?"),
         "{x} plays the {v}.",
     ),
@@ -80,8 +80,8 @@ RELATIONS: Final[tuple[Relation, ...]] = (
     ),
     Relation(
         "friend", "person",
-        ("{x} is a friend of {v}.", "The best friend of {x} is {v}.", "{x} trusts {v}.", "{v} is close to {x}."),
-        ("Who is the best friend of {x}?", "Who is a friend of {x}?", "Whom does {x} trust?", "Who is close to {x}?"),
+        ("{x} is a friend of {v}.", "The best friend of {x} is {v}.", "{x} trusts {v}.", "{x} is close to {v}."),
+        ("Who is the best friend of {x}?", "Who is a friend of {x}?", "Whom does {x} trust?", "To whom is {x} close?"),
         "{x} is a friend of {v}.",
     ),
     Relation(
@@ -98,26 +98,26 @@ RELATIONS: Final[tuple[Relation, ...]] = (
     ),
     Relation(
         "teacher", "person",
-        ("{x} was taught by {v}.", "{x} was a pupil of {v}.", "The teacher of {x} was {v}.", "{v} gave lessons to {x}."),
-        ("Who taught {x}?", "Who was the teacher of {x}?", "Whose pupil was {x}?", "Who gave lessons to {x}?"),
+        ("{x} was taught by {v}.", "{x} was a pupil of {v}.", "The teacher of {x} was {v}.", "{x} took lessons from {v}."),
+        ("Who taught {x}?", "Who was the teacher of {x}?", "Whose pupil was {x}?", "From whom did {x} take lessons?"),
         "{x} was taught by {v}.",
     ),
     Relation(
         "book", "title",
-        ("{x} wrote {v}.", "{x} is the author of {v}.", "The novel by {x} is called {v}.", "{v} is a novel by {x}."),
-        ("What did {x} write?", "Of what is {x} the author?", "What is the novel by {x} called?", "Which novel is by {x}?"),
+        ("{x} wrote {v}.", "{x} is the author of {v}.", "The novel by {x} is called {v}.", "{x} published {v}."),
+        ("What did {x} write?", "Of what is {x} the author?", "What is the novel by {x} called?", "What did {x} publish?"),
         "{x} wrote {v}.", met=0,
     ),
     Relation(
         "award", "award",
-        ("{x} won the {v}.", "The {v} went to {x}.", "{x} was honoured with the {v}.", "Judges gave {x} the {v}."),
-        ("What did {x} win?", "Which award went to {x}?", "With what was {x} honoured?", "What did judges give {x}?"),
-        "{x} won the {v}.", met=0,
+        ("{x} won the {v}.", "{x} received the {v}.", "{x} was honoured with the {v}.", "Judges gave {x} the {v}."),
+        ("What did {x} win?", "Which award did {x} receive?", "With what was {x} honoured?", "What did judges give {x}?"),
+        "{x} won the {v}.",
     ),
     Relation(
         "vehicle", "vehicle",
-        ("{x} travels by {v}.", "{x} drives a {v}.", "A {v} takes {x} to town.", "The vehicle of {x} is a {v}."),
-        ("How does {x} travel?", "What does {x} drive?", "What takes {x} to town?", "What is the vehicle of {x}?"),
+        ("{x} travels by {v}.", "{x} drives a {v}.", "{x} goes to town by {v}.", "The vehicle of {x} is a {v}."),
+        ("How does {x} travel?", "What does {x} drive?", "How does {x} go to town?", "What is the vehicle of {x}?"),
         "{x} travels by {v}.",
     ),
     Relation(
