@@ -21,6 +21,8 @@ C = TypeVar("C")
 LAB = "lab"
 TIERS = ("static", "embed", "forward", "train")
 """Price tiers of the probe, cheapest first."""
+WITHOUT_EFFECT = ("checkpoint_steps", "checkpoint_dir")
+"""Fields of :class:`FinetuneConfig` that change how a fine-tune is run, but no number of its result."""
 
 
 def param(default: Any, help: str, **rule: Any) -> Any:
@@ -55,6 +57,12 @@ class Hyperparameters:
     )
     weight_decay: float = param(0.0, "decoupled weight decay of AdamW", least=0.0, most=1.0)
     max_length: int = param(1024, "tokens of prompt and completion together; longer rows are refused", least=8)
+    early_stopping_patience: int = param(
+        0,
+        "end after so many evaluations of eval/loss without a new best, and keep the best weights; 0 trains to the end "
+        "and keeps the last",
+        least=0,
+    )
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,12 @@ class FinetuneConfig(Hyperparameters):
     seed: int = param(1, "seeds the data order, the LoRA matrices and dropout", least=0)
     probe_steps: int = param(10, "optimizer steps that the train tier of the probe watches", least=2)
     tiers: str = param(",".join(TIERS), "price tiers of the probe, separated by commas", entries=TIERS)
+    checkpoint_steps: int = param(
+        0,
+        "optimizer steps between checkpoints, from which the same fine-tune goes on when it was cut off; 0 writes none",
+        least=0,
+    )
+    checkpoint_dir: str = param("checkpoints", "folder for checkpoints; each fine-tune has its own in it")
 
     @property
     def hyperparameters(self) -> Hyperparameters:

@@ -114,6 +114,25 @@ def weights_digest(source: str, model: PreTrainedModel | None = None) -> str:
     return digest.hexdigest()[:16]
 
 
+def planned_digest(source: str) -> str | None:
+    """The digest that :func:`load_base_model` will give, told without loading; needs no torch and no network.
+
+    Returns:
+        None for a hub model that is not in the local cache, or a folder that holds no weights.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    folder = Path(source)
+    if folder.is_dir():
+        return weights_digest(source) if any(folder.glob("*.safetensors")) else None
+    try:
+        cached = try_to_load_from_cache(source, "config.json")
+    except ValueError:  # not a hub id
+        return None
+    # A file of the cache lies in snapshots/<commit>/.
+    return Path(cached).parent.name[:16] if isinstance(cached, str) else None
+
+
 def _require_present(source: str) -> None:
     folder = Path(source).expanduser()
     looks_local = folder.is_absolute() or source.startswith((".", "~")) or source.count("/") != 1

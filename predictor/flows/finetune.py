@@ -96,6 +96,7 @@ def _finetune(config: FinetuneConfig, run, progress: Progress) -> RunRecord:  # 
     )
     record = dataclasses.replace(record, config_hash=identity(config, record))
     run.finish_record(record, tags)
+    look.discard_checkpoints()  # only now is everything in the store
     return dataclasses.replace(record, run_id=run.run_id, status="FINISHED")
 
 

@@ -126,6 +126,9 @@ class Look:
         self.watch.add("train", tuned.seconds - own_work)
         return tuned
 
+    def discard_checkpoints(self) -> None:
+        """Remove the checkpoints of this fine-tune, which is recorded and needs them no more."""
+
     def _dev_rows(self) -> list[RenderedRow]:
         if not self.materials.dev:
             return []

@@ -6,9 +6,9 @@ import dataclasses
 import json
 from pathlib import Path
 
-from predictor.config import FinetuneConfig, canonical_hash
+from predictor.config import WITHOUT_EFFECT, FinetuneConfig, canonical_hash
 from predictor.data.fingerprint import Fingerprint
-from predictor.flows.materials import Materials
+from predictor.flows.materials import Materials, base_model_source
 from predictor.revision import code_revision
 from predictor.schema import RunRecord, hp_values, keys
 
@@ -37,7 +37,8 @@ def identity(config: FinetuneConfig, record: RunRecord) -> str:
     """Digest of everything that determines the result: data, base model, Hj, seed, limits, schema and code."""
     values = dataclasses.asdict(config)
     # A moved or renamed file with the same rows is the same dataset.
-    del values["dataset"], values["eval_dataset"], values["base_model"]
+    for name in ("dataset", "eval_dataset", "base_model", *WITHOUT_EFFECT):
+        del values[name]
     return canonical_hash(
         {
             **values,
@@ -48,6 +49,23 @@ def identity(config: FinetuneConfig, record: RunRecord) -> str:
             "code_revision": record.code_revision,
         }
     )
+
+
+def planned_identity(config: FinetuneConfig, materials: Materials) -> str | None:
+    """What :func:`identity` will be once the fine-tune has run, without loading a model and without torch.
+
+    Of a base model on the hub it holds for the commit in the local cache, if no newer one is fetched meanwhile.
+
+    Returns:
+        None when the base model is not on this machine yet, so that its digest cannot be known.
+    """
+    from predictor.finetune.base_model import planned_digest
+
+    digest = planned_digest(base_model_source(config.base_model))
+    if digest is None:
+        return None
+    record = opening_record(keys.KIND_FINETUNE, config, materials)
+    return identity(config, dataclasses.replace(record, base_model_digest=digest))
 
 
 def write_config(folder: Path, config: FinetuneConfig) -> None:

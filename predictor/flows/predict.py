@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from predictor.config import FinetuneConfig, Hyperparameters, check, param, split_list
+from predictor.config import WITHOUT_EFFECT, FinetuneConfig, Hyperparameters, check, param, split_list
 from predictor.errors import ConfigError, PredictorError
 from predictor.flows.meta import MODEL_NAME
 from predictor.progress import SILENT, Progress
@@ -46,7 +46,7 @@ class PredictConfig(Hyperparameters):
 
     def probe_config(self, candidate: str, **hp: Any) -> FinetuneConfig:
         """The fine-tune of a candidate that the probe is the beginning of; `hp` overrides hyperparameters."""
-        names = {field.name for field in dataclasses.fields(FinetuneConfig)} - {"dataset"}
+        names = {field.name for field in dataclasses.fields(FinetuneConfig)} - {"dataset", *WITHOUT_EFFECT}
         return FinetuneConfig(dataset=candidate, **{**{name: getattr(self, name) for name in names}, **hp})
 
 
