@@ -52,6 +52,14 @@ class TrackingError(PredictorError):
     """The MLflow tracking store cannot be reached or does not hold what was asked for."""
 
 
+class LeaseLost(TrackingError):
+    """The run was given to another owner while this one was silent; it may not write on it any more."""
+
+
+class ResultsWait(TrackingError):
+    """The store could not take the results of a run that ended well; they wait on disk and are delivered later."""
+
+
 class SchemaError(PredictorError):
     """A run or table was written under another schema version, or breaks the schema."""
 

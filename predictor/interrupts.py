@@ -37,9 +37,21 @@ def _raise(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _end_with_parent() -> None:
-    # A SIGTERM to `mlflow run` ends that process but not its child, which would train on unseen. Linux can
-    # tell the child; elsewhere the child goes on, as it does without us.
-    if "MLFLOW_RUN_ID" in os.environ and sys.platform == "linux":
-        import ctypes
+    # A SIGTERM to `mlflow run` ends that process but not its child, which would train on unseen.
+    if "MLFLOW_RUN_ID" in os.environ:
+        end_with_parent(os.getppid())
 
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+def end_with_parent(parent: int) -> None:
+    """Get SIGTERM when the parent process ends. Linux can do that; elsewhere the child goes on.
+
+    Args:
+        parent: process id of the parent; when it has ended already, SIGTERM comes at once.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)

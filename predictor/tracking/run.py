@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -9,14 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from predictor.errors import PredictorError, TrackingError
+from predictor.errors import LeaseLost, PredictorError, ResultsWait, TrackingError
 from predictor.schema import RunRecord, encode, keys
+from predictor.tracking import spool
 from predictor.tracking.last_word import speak_after_mlflow_run
+from predictor.tracking.lease import Lease
+from predictor.tracking.owner import this_process
+from predictor.tracking.patience import PatientClient
 from predictor.tracking.store import connect, experiment_id
 
 _METRICS_PER_BATCH = 1000  # MLflow's limit
@@ -34,22 +40,25 @@ class TrackedRun:
 
     def __init__(
         self,
-        client: MlflowClient,
+        client: Any,
         run_id: str,
         experiment: str,
         artifacts: Path,
         tags: Mapping[str, str],
         *,
         continued: bool,
+        lease: Lease | None = None,
     ) -> None:
         self.client = client
         self.run_id = run_id
         self.experiment_id = experiment
         self.artifacts = artifacts
         self.continued = continued
+        self.lease = lease
         self._waiting = dict(tags)  # they ride on the next write, whatever it is
         self._curves: list[Metric] = []
         self._flushed = time.monotonic()
+        self._hasty = PatientClient(MlflowClient(str(client.tracking_uri)), patience_s=0.0)
 
     def describe(self, *, params: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None) -> None:
         """Write params and tags at the start, in one batch."""
@@ -65,17 +74,35 @@ class TrackedRun:
         now = int(time.time() * 1000)
         self._curves += [Metric(key, value, now, step) for key, value in values.items()]
         if time.monotonic() - self._flushed > _LIVE_SECONDS:
-            self._send(self._curves)
-            self._curves = []
             self._flushed = time.monotonic()
+            # A store that is away must not hold up the training: the points stay and go with a later batch.
+            with contextlib.suppress(Exception):
+                for batch in _batches(self._curves):
+                    self._hasty.log_batch(self.run_id, metrics=batch)
+                self._curves = []
 
     def finish(self, *, metrics: Mapping[str, float] | None = None, tags: Mapping[str, str] | None = None) -> None:
-        """Upload the artifacts, then write all results in one batch."""
-        if any(self.artifacts.iterdir()):
-            self.client.log_artifacts(self.run_id, str(self.artifacts))
+        """Upload the artifacts, then write all results in one batch.
+
+        Raises:
+            LeaseLost: the run is leased, and was given to another owner.
+            ResultsWait: the store could not take the results; they wait on disk.
+        """
+        if self.lease is not None:
+            self.lease.require()
         now = int(time.time() * 1000)
-        results = [Metric(key, value, now, 0) for key, value in (metrics or {}).items()]
-        self._send(self._curves + results, tags)
+        results = self._curves + [Metric(key, value, now, 0) for key, value in (metrics or {}).items()]
+        together = {**self._waiting, **(tags or {})}
+        try:
+            if any(self.artifacts.iterdir()):
+                self.client.log_artifacts(self.run_id, str(self.artifacts))
+            # The tags, and with them `predictor.complete`, ride on the last batch: never complete before all is there.
+            *first, last = _batches(results) or [[]]
+            for batch in first:
+                self._write(metrics=batch)
+            self._write(metrics=last, tags=tags)
+        except (TrackingError, MlflowException) as error:
+            raise self._spooled(error, results, together) from error
         self._curves = []
 
     def finish_record(self, record: RunRecord, tags: Mapping[str, str] | None = None) -> None:
@@ -83,12 +110,22 @@ class TrackedRun:
         encoded = encode(record)
         self.finish(metrics=encoded.metrics, tags={**encoded.tags, **(tags or {})})
 
-    def _send(self, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None) -> None:
-        batches = [metrics[i : i + _METRICS_PER_BATCH] for i in range(0, len(metrics), _METRICS_PER_BATCH)] or [[]]
-        for batch in batches[:-1]:
-            self._write(metrics=batch)
-        # The tags, and with them `predictor.complete`, ride on the last batch: never complete before all is there.
-        self._write(metrics=batches[-1], tags=tags)
+    def _spooled(
+        self, error: TrackingError | MlflowException, metrics: Sequence[Metric], tags: Mapping[str, str]
+    ) -> TrackingError:
+        """The results on disk, and the error that says so; the error as it was when the disk takes nothing either."""
+        uri = str(self.client.tracking_uri)
+        what = error.what if isinstance(error, TrackingError) else f"the store refused the results ({error.message})"
+        try:
+            home = spool.keep(uri, self.run_id, metrics, tags, self.artifacts)
+        except OSError as full:
+            return TrackingError(f"{what}; nor could the results be kept on disk: {full}", where=uri)
+        return ResultsWait(
+            f"{what}; the results are kept",
+            where=str(home),
+            rule="results that a store cannot take wait on disk",
+            fix="when the store is back, start any run against it: what waits is delivered first",
+        )
 
     def _write(
         self, *, params: Sequence[Param] = (), metrics: Sequence[Metric] = (), tags: Mapping[str, str] | None = None
@@ -102,6 +139,8 @@ class TrackedRun:
         """Give the run its final status, and the reason when it failed."""
         self._write(tags={keys.TAG_FAILURE: failure[:_REASON_LENGTH]} if failure else None)
         self.client.set_terminated(self.run_id, status)
+        if self.lease is not None and status == "FINISHED":
+            self.lease.retract()
         if status == "KILLED" and self.continued:
             speak_after_mlflow_run(str(self.client.tracking_uri), self.run_id)
 
@@ -115,6 +154,7 @@ def tracked_run(
     run_name: str | None = None,
     params: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
+    lease: Lease | None = None,
 ) -> Iterator[TrackedRun]:
     """A run that ends FINISHED, FAILED with its reason in a tag, or KILLED.
 
@@ -124,24 +164,33 @@ def tracked_run(
         kind: the tag `predictor.kind`.
         run_name: of a run that is made here; the one that `mlflow run` made keeps the name that it has.
         params: written at once. tags: ride on the first write, at the latest on the last.
+        lease: of a run that was claimed before; that run is the one written on.
 
     Raises:
         TrackingError: the store cannot be reached. Whatever the block raises is raised again.
     """
     parent = _current.get()
-    uri = connect(tracking_uri) if parent is None or tracking_uri else None
-    client = MlflowClient(uri) if parent is None else parent.client
-    continued = parent is None and "MLFLOW_RUN_ID" in os.environ
-    run_id, owner = _open(client, parent, experiment, run_name)
+    uri = connect(tracking_uri) if lease is None and (parent is None or tracking_uri) else None
+    client = lease.client if lease else PatientClient(MlflowClient(uri)) if parent is None else parent.client
+    if parent is None and lease is None:
+        spool.deliver(client)
+    continued = lease is None and parent is None and "MLFLOW_RUN_ID" in os.environ
+    run_id, owner = (lease.run_id, lease.experiment_id) if lease else _open(client, parent, experiment, run_name)
     with tempfile.TemporaryDirectory(prefix="predictor-run-") as folder:
         opening = {keys.TAG_KIND: kind, keys.TAG_SCHEMA: str(keys.SCHEMA_VERSION), **(tags or {})}
-        run = TrackedRun(client, run_id, owner, Path(folder), opening, continued=continued)
+        if lease is None:
+            opening[keys.TAG_OWNER] = this_process()
+        run = TrackedRun(client, run_id, owner, Path(folder), opening, continued=continued, lease=lease)
         token = _current.set(run)
         status, failure = "FINISHED", None
+        ours = True
         try:
             if params:
                 run.describe(params=params)
             yield run
+        except (LeaseLost, ResultsWait):
+            ours = False
+            raise
         except PredictorError as error:
             status, failure = "FAILED", error.one_line()
             raise
@@ -157,12 +206,15 @@ def tracked_run(
             raise
         finally:
             _current.reset(token)
-            run.close(status, failure)
+            if ours:
+                run.close(status, failure)
 
 
-def _open(
-    client: MlflowClient, parent: TrackedRun | None, experiment: str | None, run_name: str | None
-) -> tuple[str, str]:
+def _batches(metrics: Sequence[Metric]) -> list[Sequence[Metric]]:
+    return [metrics[start : start + _METRICS_PER_BATCH] for start in range(0, len(metrics), _METRICS_PER_BATCH)]
+
+
+def _open(client: Any, parent: TrackedRun | None, experiment: str | None, run_name: str | None) -> tuple[str, str]:
     given = os.environ.get("MLFLOW_RUN_ID") if parent is None else None
     if given:
         try:

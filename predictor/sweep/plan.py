@@ -1,0 +1,183 @@
+"""A plan file: datasets × hyperparameters × seeds × base models, read and checked whole before anything runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from predictor.catalog import did_you_mean
+from predictor.config import LAB, FinetuneConfig, Hyperparameters, canonical_hash, check
+from predictor.errors import ConfigError
+from predictor.schema import HpValue
+from predictor.sweep.space import Choices, Range, Space, read_space
+
+_HP = {field.name for field in dataclasses.fields(Hyperparameters)}
+_SET_BY_LISTS = {"dataset": "datasets", "seed": "seeds", "base_model": "base_models"}
+_LISTS = ("datasets", "hp", "seeds", "base_models")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep may run.
+
+    Attributes:
+        datasets, base_models, seeds: every combination of them is a context in which Hj are tried.
+        space: the values that each hyperparameter may take; those not named keep their default.
+        fixed: other fields of `FinetuneConfig`, the same for all runs.
+    """
+
+    datasets: tuple[str, ...]
+    space: Space
+    seeds: tuple[int, ...] = (1,)
+    base_models: tuple[str, ...] = (LAB,)
+    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def contexts(self) -> list[tuple[str, str]]:
+        """(dataset, base model), in the plan's order."""
+        return list(itertools.product(self.datasets, self.base_models))
+
+    @property
+    def has_ranges(self) -> bool:
+        return any(isinstance(values, Range) for values in self.space.values())
+
+    def combinations(self) -> Iterator[dict[str, HpValue]]:
+        """Every combination of the listed values of the hyperparameters."""
+        lists = [values.values for values in self.space.values() if isinstance(values, Choices)]
+        for values in itertools.product(*lists):
+            yield dict(zip(self.space, values, strict=True))
+
+    def config(self, dataset: str, base_model: str, seed: int, hp: Mapping[str, HpValue]) -> FinetuneConfig:
+        """One fine-tune.
+
+        Raises:
+            ConfigError: values that are allowed one by one do not go together.
+        """
+        values: dict[str, Any] = {**self.fixed, **hp}
+        config = FinetuneConfig(dataset=dataset, base_model=base_model, seed=seed, **values)
+        check(config)
+        return config
+
+    @property
+    def digest(self) -> str:
+        """Identity of the plan as written, by which its sweeps are found."""
+        space = {
+            name: list(values.values) if isinstance(values, Choices) else dataclasses.asdict(values)
+            for name, values in self.space.items()
+        }
+        return canonical_hash({**dataclasses.asdict(dataclasses.replace(self, space={})), "space": space})
+
+
+def read_plan(path: str) -> Plan:
+    """The plan in a YAML file.
+
+    Raises:
+        ConfigError: no such file, no YAML mapping, an unknown entry, a value that breaks a rule, or a glob without
+            files.
+    """
+    rule = "a YAML file with datasets, hp, seeds, base_models and fields of the finetune entry point"
+    if not path:
+        raise ConfigError("no plan was given", where="-P plan", rule=rule, fix="-P plan=FILE.yaml")
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"the plan cannot be read: {error}", where=path, rule=rule) from error
+    if not isinstance(content, Mapping):
+        raise ConfigError("the plan is no mapping", where=path, rule=rule)
+    fields = {field.name: field for field in dataclasses.fields(FinetuneConfig)}
+    known = [*_LISTS, *(name for name in fields if name not in _HP and name not in _SET_BY_LISTS)]
+    fixed = {}
+    for name, value in content.items():
+        if name in _LISTS:
+            continue
+        if name not in known:
+            raise ConfigError(
+                f"unknown entry '{name}'",
+                where=path,
+                rule=f"entries: {', '.join(known)}",
+                fix=f"hyperparameters stand under hp: {name}" if name in _HP else _hint(str(name), known),
+            )
+        kind = type(fields[name].default)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ConfigError(f"{name}={value!r} is no {kind.__name__}", where=path, rule=fields[name].metadata["help"])
+        fixed[name] = value
+    plan = Plan(
+        datasets=tuple(_datasets(_list(content, "datasets", path), path)),
+        space=read_space(content.get("hp") or {}, path),
+        seeds=tuple(_whole(seed, path) for seed in _list(content, "seeds", path, [1])),
+        base_models=tuple(str(name) for name in _list(content, "base_models", path, [LAB])),
+        fixed=fixed,
+    )
+    for name in ("datasets", "seeds", "base_models"):
+        values = getattr(plan, name)
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"{name} names {twice} twice", where=path, rule="each once")
+    plan.config(plan.datasets[0], plan.base_models[0], plan.seeds[0], {})
+    return plan
+
+
+def _hint(name: str, known: list[str]) -> str:
+    return f"write {_SET_BY_LISTS[name]}: [...]" if name in _SET_BY_LISTS else did_you_mean(name, known)
+
+
+def _list(content: Mapping[str, Any], name: str, path: str, default: list[Any] | None = None) -> list[Any]:
+    given = content.get(name, default)
+    values = given if isinstance(given, list) else [given]
+    if given is None or not values:
+        raise ConfigError(f"the plan has no {name}", where=path, rule=f"{name} is a list with at least one entry")
+    return values
+
+
+def _whole(seed: Any, path: str) -> int:
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ConfigError(f"seed {seed!r} is no whole number", where=f"{path}, seeds", rule="seeds: [1, 2, 3]")
+    return seed
+
+
+def _datasets(entries: list[Any], path: str) -> Iterator[str]:
+    rule = "a file, a glob, a folder, a hub id, lab:FAMILY:…, or {family: NAME, dial: NUMBER, size: ROWS, seed: NUMBER}"
+    for number, entry in enumerate(entries, start=1):
+        where = f"{path}, datasets entry {number}"
+        if isinstance(entry, Mapping):
+            unknown = set(entry) - {"family", "dial", "size", "seed"}
+            if unknown or "family" not in entry:
+                raise ConfigError(
+                    f"unknown key '{sorted(map(str, unknown))[0]}'" if unknown else "the entry names no family",
+                    where=where,
+                    rule=rule,
+                )
+            yield from _lab_names(entry)
+        elif not isinstance(entry, str):
+            raise ConfigError(f"{entry!r} is no dataset", where=where, rule=rule)
+        elif any(mark in entry for mark in "*?[") and not entry.startswith(f"{LAB}:"):
+            files = sorted(glob.glob(entry, recursive=True))
+            if not files:
+                raise ConfigError(f"no file matches '{entry}'", where=where, rule="paths start in the working folder")
+            yield from files
+        else:
+            yield entry
+
+
+def _lab_names(entry: Mapping[str, Any]) -> Iterator[str]:
+    """A name for each dial and each seed, where these are lists."""
+    dials, seeds = (_as_list(entry.get(name)) for name in ("dial", "seed"))
+    for dial, seed in itertools.product(dials, seeds):
+        values = {"dial": dial, "size": entry.get("size"), "seed": seed}
+        parts = [
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in values.items()
+            if value is not None
+        ]
+        yield ":".join([LAB, str(entry["family"]), *parts])
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

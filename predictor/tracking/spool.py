@@ -1,0 +1,105 @@
+"""Results that the store could not take, kept on disk and delivered later: a finished training is never lost.
+
+Each lies in `$PREDICTOR_CACHE/spool/<run id>/`, by default under `~/.cache/finetune-predictor`: `results.json` with
+metrics and tags, and the artifacts. A folder whose name ends in `.part` was not finished and is worth nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Metric, RunTag
+from mlflow.exceptions import MlflowException
+
+from predictor.schema import keys
+
+_RESULTS = "results.json"
+_ARTIFACTS = "artifacts"
+_BATCH = 1000  # MLflow's limit
+
+
+def folder() -> Path:
+    """Where results wait."""
+    root = os.environ.get("PREDICTOR_CACHE")
+    return (Path(root) if root else Path.home() / ".cache" / "finetune-predictor") / "spool"
+
+
+def keep(uri: str, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, str], artifacts: Path) -> Path:
+    """Write one run's results aside and move them into place.
+
+    Raises:
+        OSError: the disk takes nothing either.
+    """
+    home = folder() / run_id
+    part = home.with_name(run_id + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    shutil.copytree(artifacts, part / _ARTIFACTS)
+    content = {
+        "tracking_uri": uri,
+        "run_id": run_id,
+        "metrics": [[m.key, m.value, m.timestamp, m.step] for m in metrics],
+        "tags": dict(tags),
+    }
+    with (part / _RESULTS).open("w", encoding="utf-8") as stream:
+        json.dump(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    shutil.rmtree(home, ignore_errors=True)
+    part.rename(home)
+    return home
+
+
+def deliver(client: Any) -> list[str]:
+    """Bring what waits for this store into it.
+
+    A run that was meanwhile trained again elsewhere keeps that result, and what waited is dropped: one complete run for
+    each configuration.
+
+    Returns:
+        One line for each result, for a person.
+    """
+    lines = []
+    for home in sorted(folder().glob("*/")):
+        if home.suffix == ".part" or not (home / _RESULTS).is_file():
+            continue
+        content = json.loads((home / _RESULTS).read_text(encoding="utf-8"))
+        if content["tracking_uri"] == str(client.tracking_uri):
+            lines.append(_deliver(client, content, home))
+    return lines
+
+
+def _deliver(client: Any, content: Mapping[str, Any], home: Path) -> str:
+    run_id = content["run_id"]
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        return f"results of run {run_id} wait in {home}: the store does not know the run ({error.message})"
+    if _trained_again(client, run):
+        shutil.rmtree(home)
+        return f"results of run {run_id} were dropped: the configuration has been trained again meanwhile"
+    client.log_artifacts(run_id, str(home / _ARTIFACTS))
+    metrics = [Metric(*point) for point in content["metrics"]]
+    for start in range(0, len(metrics), _BATCH):
+        client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+    for tag in (keys.TAG_REAPED, keys.TAG_FAILURE):
+        if tag in run.data.tags:
+            client.delete_tag(run_id, tag)
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in content["tags"].items()])
+    client.set_terminated(run_id, "FINISHED")
+    shutil.rmtree(home)
+    return f"results of run {run_id} were delivered"
+
+
+def _trained_again(client: Any, run: Any) -> bool:
+    identity = run.data.tags.get(keys.TAG_CONFIG_HASH)
+    if not identity or keys.TAG_LEASE_STATE not in run.data.tags:
+        return False
+    wanted = f"tags.`{keys.TAG_CONFIG_HASH}` = '{identity}' AND attributes.status = 'FINISHED'"
+    others = client.search_runs([run.info.experiment_id], wanted, max_results=100)
+    return any(o.info.run_id != run.info.run_id and o.data.tags.get(keys.TAG_COMPLETE) == "true" for o in others)
