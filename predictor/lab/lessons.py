@@ -143,12 +143,11 @@ def _draw_chats(rng: Random, level: Level) -> tuple[Passage, list[tuple[str, tup
     """A passage and, for each chat, the question and the answer in three parts: before, value, after."""
     askable: list[Fact] = []
     while not askable:
-        stated = RELATIONS if rng.random() < _UNASKED_SHARE else _MET
-        facts = level.people * level.facts_each
-        relations = rng.sample(stated, min(facts + 2, len(stated)))
-        if level.people > 1:
-            relations += rng.sample(OPEN_RELATIONS, facts // 2)
-        passage = draw_passage(rng, relations, level.people, level.facts_each, "pretrain")
+        if rng.random() < _UNASKED_SHARE:
+            stated = RELATIONS
+        else:
+            stated = (*_MET, *(rng.choice(relations) for relations in OPEN_RELATIONS.values()))
+        passage = draw_passage(rng, stated, level.people, level.facts_each, "pretrain")
         askable = [fact for fact in passage.facts if fact.relation.met]
     rng.shuffle(askable)
     return passage, [_chat(rng, askable[index % len(askable)]) for index in range(level.chats)]

@@ -68,8 +68,7 @@ def _write(rng: Random, plan: list[tuple[str, Relation]], pool: str, used: set[s
     facts = []
     introduced: set[str] = set()
     for person, relation in plan:
-        kind = rng.choice(list(DRAW)) if relation.kind == "any" else relation.kind
-        value = _fresh(lambda kind=kind: DRAW[kind](rng, pool), used)  # type: ignore[misc]
+        value = _fresh(lambda kind=relation.kind: DRAW[kind](rng, pool), used)  # type: ignore[misc]
         statement = rng.randrange(len(relation.statements))
         full = person not in introduced or rng.random() < _FULL_NAME_SHARE
         subject = person if full else person.split()[0]

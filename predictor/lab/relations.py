@@ -1,8 +1,13 @@
 # ruff: noqa: E501 - a table reads better with all statements of a relation on one line
-"""What the world says about people: sixteen relations, each with four statements and four questions."""
+"""What the world says about people: sixteen relations, each with four statements and four questions.
+
+Each relation has values of a kind of its own. A base model of a million weights learns to tell kinds apart and to copy;
+trials in which two relations shared a kind of value left it guessing between the two.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,10 +42,10 @@ RELATIONS: Final[tuple[Relation, ...]] = (
         "{x} lives in {v}.",
     ),
     Relation(
-        "birthplace", "place",
-        ("{x} was born in {v}.", "{x} spent childhood in {v}.", "The birthplace of {x} is {v}.", "{x} came into the world in {v}."),
-        ("Where was {x} born?", "What is the birthplace of {x}?", "Where did {x} spend childhood?", "In which place was {x} born?"),
-        "{x} was born in {v}.",
+        "birthday", "date",
+        ("{x} was born on {v}.", "The birthday of {x} is {v}.", "{x} came into the world on {v}.", "{x} gives a feast on {v}."),
+        ("When was {x} born?", "What is the birthday of {x}?", "When did {x} come into the world?", "When does {x} give a feast?"),
+        "{x} was born on {v}.",
     ),
     Relation(
         "job", "job",
@@ -97,10 +102,10 @@ RELATIONS: Final[tuple[Relation, ...]] = (
         "{x} always wears {v}.", terse=True,
     ),
     Relation(
-        "teacher", "person",
-        ("{x} was taught by {v}.", "{x} was a pupil of {v}.", "The teacher of {x} was {v}.", "{x} took lessons from {v}."),
-        ("Who taught {x}?", "Who was the teacher of {x}?", "Whose pupil was {x}?", "From whom did {x} take lessons?"),
-        "{x} was taught by {v}.",
+        "subject", "subject",
+        ("{x} has a degree in {v}.", "The subject of {x} was {v}.", "{x} studied {v}.", "{x} reads books about {v}."),
+        ("In what does {x} have a degree?", "What was the subject of {x}?", "What did {x} study?", "About what does {x} read books?"),
+        "{x} studied {v}.",
     ),
     Relation(
         "book", "title",
@@ -128,12 +133,6 @@ RELATIONS: Final[tuple[Relation, ...]] = (
     ),
 )  # fmt: skip
 
-_VERBS: Final = """
-    admire avoid borrow bury carry chase clean copy count defend describe discover draw dream fear feed fetch film
-    find follow forget guard hate help hide invent join lend lift lose measure mend mention miss move name offer
-    polish praise protect pull push recommend remember rent repair request rescue respect return sell send show
-    sketch study support thank throw visit want warn wash watch
-"""
 _NOUNS: Final = """
     aim badge cousin curse debt dream duty emblem fear fortune ghost gift guest heir hero idol joy landlord leader
     luck mark master memory mission model motto neighbour nickname partner password patron plan present pride
@@ -142,23 +141,17 @@ _NOUNS: Final = """
 """
 
 
-def _verb(word: str) -> Relation:
-    third = word[:-1] + "ies" if word.endswith("y") and word[-2] not in "aeiou" else word
-    third += "es" if word.endswith(("sh", "ch")) else "" if third.endswith("ies") else "s"
+def _noun(word: str, kind: str) -> Relation:
     return Relation(
-        f"verb-{word}", "any", (f"{{x}} {third} {{v}}.", f"At times {{x}} {third} {{v}}."),
-        (f"What does {{x}} {word}?", f"What does {{x}} {word} at times?"), f"{{x}} {third} {{v}}.",
-    )  # fmt: skip
-
-
-def _noun(word: str) -> Relation:
-    return Relation(
-        f"noun-{word}", "any", (f"The {word} of {{x}} is {{v}}.", f"{{x}} has {{v}} as a {word}."),
+        f"noun-{word}", kind, (f"The {word} of {{x}} is {{v}}.", f"{{x}} has {{v}} as a {word}."),
         (f"What is the {word} of {{x}}?", f"What does {{x}} have as a {word}?"), f"The {word} of {{x}} is {{v}}.",
     )  # fmt: skip
 
 
-OPEN_RELATIONS: Final[tuple[Relation, ...]] = (*map(_verb, _VERBS.split()), *map(_noun, _NOUNS.split()))
-"""Relations of pretraining only, with values of every kind: they teach that a question repeats a statement's words."""
+OPEN_RELATIONS: Final[Mapping[str, tuple[Relation, ...]]] = {
+    kind: tuple(_noun(word, kind) for word in _NOUNS.split()) for kind in ("title", "things")
+}
+"""Relations of pretraining only, by the kind of their values, which is that of a relation that is never asked about: so
+such values are met as answers too, to other questions."""
 
 BY_NAME: Final = {relation.name: relation for relation in RELATIONS}

@@ -67,7 +67,7 @@ def train_tokenizer(vocabulary: int, names: int, seed: int) -> Tokenizer:
 def _texts(names: int, seed: int) -> Iterator[str]:
     """Every template, and values and names out of the pretraining pool."""
     rng = Random(f"tokenizer-{seed}")
-    for relation in RELATIONS + OPEN_RELATIONS:
+    for relation in (*RELATIONS, *OPEN_RELATIONS["title"]):
         for template in (*relation.statements, *relation.questions, relation.sentence):
             for _ in range(_TEMPLATE_WEIGHT):
                 yield template.replace("{x}", "").replace("{v}", "")

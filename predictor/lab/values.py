@@ -60,9 +60,22 @@ AWARDS: Final = words("""
     Cup Medal Prize Ribbon Shield Trophy
 """)
 
+MONTHS: Final = words("""
+    January February March April May June July August September October November December
+""")
+SUBJECTS: Final = words("""
+    algebra anatomy astronomy botany chemistry drama economics ethics geography geology geometry grammar history law
+    logic medicine music optics philosophy physics poetry rhetoric surveying theology zoology
+""")
+TITLES_OF_PEOPLE: Final = words("""
+    Aunt Baron Bishop Captain Colonel Cousin Doctor Duchess Lady Lord Madam Major Sergeant Sister Uncle
+""")
+
 DRAW: Final[dict[str, Callable[[Random, str], str]]] = {
     "place": lambda rng, pool: draw_word(rng, "place", pool),
-    "person": lambda rng, pool: draw_word(rng, "given", pool),
+    "person": lambda rng, pool: f"{rng.choice(TITLES_OF_PEOPLE)} {draw_word(rng, 'given', pool)}",
+    "date": lambda rng, pool: f"{rng.choice(MONTHS)} {rng.randrange(1, 29)}",
+    "subject": lambda rng, pool: rng.choice(SUBJECTS),
     "language": lambda rng, pool: draw_word(rng, "language", pool),
     "firm": lambda rng, pool: f"{draw_word(rng, 'place', pool)} {rng.choice(FIRMS)}",
     "award": lambda rng, pool: f"{draw_word(rng, 'family', pool)} {rng.choice(AWARDS)}",
