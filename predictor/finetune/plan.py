@@ -26,6 +26,7 @@ class TrainingPlan:
         max_steps: optimizer steps in all.
         warmup_steps: optimizer steps in which the learning rate rises.
         eval_steps: optimizer steps between two points of the eval/loss curve.
+        earliest_stop: optimizer steps that are taken in any case; fewer than `max_steps` only with early stopping.
     """
 
     per_device_batch_size: int
@@ -33,6 +34,7 @@ class TrainingPlan:
     max_steps: int
     warmup_steps: int
     eval_steps: int
+    earliest_stop: int
 
 
 def plan_training(hp: Hyperparameters, rows: int, device: Device, processes: int = 1) -> TrainingPlan:
@@ -60,12 +62,16 @@ def plan_training(hp: Hyperparameters, rows: int, device: Device, processes: int
     else:
         per_device = _largest_divisor(share, _CUDA_ROWS if device.kind == "cuda" else _CPU_ROWS)
     steps = hp.max_steps or math.ceil(hp.epochs * math.ceil(rows / hp.batch_size))
+    eval_steps = max(1, math.ceil(steps / _EVALUATIONS))
+    patience = hp.early_stopping_patience
     return TrainingPlan(
         per_device_batch_size=per_device,
         gradient_accumulation_steps=share // per_device,
         max_steps=steps,
         warmup_steps=math.ceil(hp.warmup_ratio * steps),
-        eval_steps=max(1, math.ceil(steps / _EVALUATIONS)),
+        eval_steps=eval_steps,
+        # The first evaluation is always the best so far.
+        earliest_stop=min(steps, (patience + 1) * eval_steps) if patience else steps,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from predictor.config import Hyperparameters
 from predictor.errors import ConfigError
 from predictor.finetune.base_model import BaseModel
+from predictor.finetune.checkpoints import CheckpointFolder, Checkpoints
 from predictor.finetune.memory import choose_checkpointing
 from predictor.finetune.plan import lora_arguments, plan_training, sft_arguments
 from predictor.finetune.render import RenderedRow
@@ -30,7 +31,9 @@ class Tuned:
     Attributes:
         model: the PEFT model, in evaluation mode.
         steps: optimizer steps taken.
-        seconds: of training, the observer's own work included.
+        seconds: of training, the observer's own work included, the writing of checkpoints not; of a fine-tune that
+            was gone on with, those before its last checkpoint too.
+        checkpoint_seconds: that this process took to write checkpoints.
         tokens: trained on, prompts included.
         trainable_parameters, total_parameters: numbers of weights.
     """
@@ -41,6 +44,7 @@ class Tuned:
     tokens: int
     trainable_parameters: int
     total_parameters: int
+    checkpoint_seconds: float = 0.0
 
 
 def train(
@@ -53,25 +57,41 @@ def train(
     dev_rows: Sequence[RenderedRow] = (),
     observer: StepObserver | None = None,
     stop_after: int | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Tuned:
     """Fine-tune the base model in place.
 
+    With `checkpoints`, a call that was cut off at any moment and is made again with the same arguments goes on from
+    the newest whole checkpoint: `on_log` gets the points of the curves before it again, then the new ones, and on a CPU
+    weights, curves and what the observer saw are those of an undisturbed call to the last bit.
+
     Args:
         rows: training rows, none longer than hp.max_length.
-        dev_rows: the eval/loss curve is their mean loss; never used to choose anything.
+        on_log: gets each point of the curves once, in the order of the steps.
+        dev_rows: the eval/loss curve is their mean loss; nothing is chosen by it unless hp.early_stopping_patience
+            is above 0. Then training ends when the curve has had no new minimum for so many evaluations, and the
+            weights of its minimum are the outcome; with 0 those of the last step are.
         observer: watches the first steps.
         stop_after: stop after this many steps of the full schedule.
+        checkpoints: where they are and how often one is written; None writes none. They stay until
+            :meth:`Checkpoints.discard` is called.
 
     Raises:
-        TrainingError: the loss is not a number, or the fine-tune does not fit the device.
-        ConfigError: target_modules names no module of the model.
+        TrainingError: the loss is not a number, the fine-tune does not fit the device, or a checkpoint cannot be
+            written.
+        ConfigError: target_modules names no module of the model, or early stopping has no dev_rows to look at.
     """
     from transformers import set_seed
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig
 
+    from predictor.finetune.early_stopping import EarlyStopping
+    from predictor.finetune.resume import Keeper, ResumableTrainer
+    from predictor.finetune.snapshot import claims
     from predictor.finetune.watch import Watch
 
     plan = plan_training(hp, len(rows), base.device)
+    if hp.early_stopping_patience and not dev_rows and (stop_after is None or stop_after > plan.earliest_stop):
+        raise no_development_rows(hp)
     longest = max(row.length for row in rows)
     checkpointing = choose_checkpointing(
         base.model.config, hp, base.device, rows=plan.per_device_batch_size, tokens=longest
@@ -79,25 +99,54 @@ def train(
     # Before the LoRA layers are made: their random matrices are part of the result.
     set_seed(seed)
     model = add_lora(base.model, hp)
-    with tempfile.TemporaryDirectory(prefix="predictor-train-") as folder:
-        arguments = sft_arguments(hp, plan, base.device, seed=seed, output_dir=folder, checkpointing=checkpointing)
+    stopping = EarlyStopping(hp.early_stopping_patience) if hp.early_stopping_patience and dev_rows else None
+    folder = None
+    if checkpoints is not None:
+        steps = observer.steps if observer is not None else 0
+        folder = CheckpointFolder(checkpoints, claims(checkpoints.identity, model, hp, seed, rows, dev_rows, steps))
+    keeper = Keeper(folder, on_log, observer, stopping)
+    watch = Watch(keeper.point, observer, stop_after)
+    with tempfile.TemporaryDirectory(prefix="predictor-train-") as temporary, contextlib.ExitStack() as stack:
+        arguments = sft_arguments(hp, plan, base.device, seed=seed, output_dir=temporary, checkpointing=checkpointing)
         if not dev_rows:
             arguments["eval_strategy"] = "no"
-        trainer = SFTTrainer(
+        if folder is not None:
+            stack.enter_context(folder.held())
+            keeper.look_back(model)
+            watch.resumed = keeper.saved is not None
+        trainer = ResumableTrainer(
             model=model,
             args=SFTConfig(**arguments),
             train_dataset=as_dataset(rows),
             eval_dataset=as_dataset(dev_rows) if dev_rows else None,
             processing_class=base.tokenizer,
-            callbacks=[Watch(on_log, observer, stop_after)],
+            # In this order: what was looked at and decided in a step is part of its checkpoint.
+            callbacks=[watch, *([stopping] if stopping else []), keeper],
         )
+        trainer.keeper = keeper
         trainer.pop_callback(_printer())
-        started = time.perf_counter()
-        trainer.train()
-        seconds = time.perf_counter() - started
+        keeper.start()
+        if keeper.finished:
+            keeper.finish(trainer)
+        else:
+            trainer.train(resume_from_checkpoint=keeper.trainer_folder(Path(temporary)))
+        seconds = keeper.seconds
+    if stopping is not None:
+        stopping.restore_best(model)
     model.eval()
     trainable, total = model.get_nb_trainable_parameters()
-    return Tuned(model, int(trainer.state.global_step), seconds, _tokens(trainer), trainable, total)
+    steps = int(trainer.state.global_step)
+    return Tuned(model, steps, seconds, _tokens(trainer), trainable, total, keeper.writing_seconds)
+
+
+def no_development_rows(hp: Hyperparameters) -> ConfigError:
+    """The error of a fine-tune that should stop early but has nothing to tell by when."""
+    return ConfigError(
+        f"early_stopping_patience={hp.early_stopping_patience}, but there are no development rows",
+        where="-P early_stopping_patience",
+        rule="early stopping looks at eval/loss, the loss on the development slice of the evaluation file",
+        fix="set dev_limit above 0 and max_length so that its rows fit, or early_stopping_patience=0",
+    )
 
 
 def add_lora(model: Any, hp: Hyperparameters) -> Any:

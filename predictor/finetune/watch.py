@@ -39,6 +39,14 @@ class StepObserver(Protocol):
         """The step is done; at step `steps` this may take its time, and is not counted as training."""
         ...
 
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Tensors by name and JSON values: all that was seen so far, for a checkpoint."""
+        ...
+
+    def restore(self, tensors: dict[str, Any], values: dict[str, Any]) -> None:
+        """Go on where :meth:`state` was taken; `before_training` is not called again."""
+        ...
+
 
 class Watch(TrainerCallback):
     """Passes curves on, feeds the observer, ends the run on a loss that is not a number.
@@ -46,15 +54,19 @@ class Watch(TrainerCallback):
     Args:
         observer: watches the first `observer.steps` steps; None when nobody does.
         stop_after: end the training after this many steps; the schedule stays that of the whole run.
+
+    Attributes:
+        resumed: the observer goes on from a checkpoint and has seen the beginning.
     """
 
     def __init__(self, on_log: OnLog, observer: StepObserver | None, stop_after: int | None) -> None:
         self.on_log_values = on_log
         self.observer = observer
         self.stop_after = stop_after
+        self.resumed = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.observer is not None:
+        if self.observer is not None and not self.resumed:
             self.observer.before_training(kwargs["model"])
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -59,6 +59,26 @@ class FirstSteps:
         if self._started is not None:
             self.seconds = time.perf_counter() - self._started
 
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Tensors by name and JSON values: the recorder's, the losses, the scores and the seconds so far."""
+        tensors, recorder = self._recorder.state()
+        return tensors, {
+            "recorder": recorder,
+            "scores": self.scores,
+            "seconds": self.seconds,
+            "own_seconds": self.own_seconds,
+            "generic_before": self._generic_before,
+            "generic_after": self._generic_after,
+        }
+
+    def restore(self, tensors: dict[str, Any], values: dict[str, Any]) -> None:
+        """Go on where :meth:`state` was taken. The seconds between a break and going on are nobody's."""
+        self._recorder.restore(tensors, values["recorder"])
+        self.scores = dict(values["scores"])
+        self.seconds, self.own_seconds = values["seconds"], values["own_seconds"]
+        self._generic_before, self._generic_after = values["generic_before"], values["generic_after"]
+        self._started = time.perf_counter() - self.seconds
+
     def trace(self) -> Trace:
         return self._recorder.trace(generic_loss_before=self._generic_before, generic_loss_after=self._generic_after)
 

@@ -5,22 +5,27 @@ The finetune and the probe flows share it, so a feature is the same number in bo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 
 from predictor.config import FinetuneConfig
 from predictor.errors import DataError
 from predictor.finetune.base_model import BaseModel, load_base_model
+from predictor.finetune.checkpoints import Checkpoints
 from predictor.finetune.device import detect
 from predictor.finetune.plan import plan_training
 from predictor.finetune.render import RenderedRow, render_rows, within_length
-from predictor.finetune.train import Tuned, train
+from predictor.finetune.train import Tuned, no_development_rows, train
 from predictor.flows.evaluation import evaluate
 from predictor.flows.first_steps import FirstSteps
 from predictor.flows.materials import Materials, base_model_source
+from predictor.flows.opening import identity, opening_record
 from predictor.flows.stopwatch import Stopwatch
 from predictor.probe import Encoder, embed_features, forward_features, static_features, train_features
 from predictor.progress import Progress
+from predictor.schema import keys
 
 
 class Look:
@@ -31,6 +36,9 @@ class Look:
         encoder_digest: of the sentence encoder, empty while the embed tier was not taken.
         probe_steps: optimizer steps that the train tier sees, 0 without it.
         loaded: the base model was needed.
+
+    Raises:
+        ConfigError: early stopping is asked for, and there are no development rows.
     """
 
     def __init__(self, config: FinetuneConfig, materials: Materials, watch: Stopwatch, progress: Progress) -> None:
@@ -42,6 +50,9 @@ class Look:
         self.encoder_digest = ""
         self.probe_steps = 0
         self.loaded = False
+        self._checkpoints: Checkpoints | None = None
+        if config.early_stopping_patience and not materials.dev:
+            raise no_development_rows(config.hyperparameters)
 
     @cached_property
     def base(self) -> BaseModel:
@@ -87,6 +98,8 @@ class Look:
     def train(self, on_log: Callable[[int, Mapping[str, float]], None], *, probe_only: bool = False) -> Tuned:
         """Fine-tune; the first steps are watched when the train tier is chosen.
 
+        With `checkpoint_steps` it goes on from a checkpoint that the same fine-tune has left.
+
         Args:
             probe_only: stop when the probe has seen its steps.
 
@@ -97,9 +110,11 @@ class Look:
         plan = plan_training(self.config.hyperparameters, len(rows), base.device)
         first = None
         if "train" in self.config.tier_list:
-            self.probe_steps = min(self.config.probe_steps, plan.max_steps)
+            # A probe must not see steps that its fine-tune, stopped early, may never take.
+            self.probe_steps = min(self.config.probe_steps, plan.earliest_stop)
             first = FirstSteps(self.probe_steps, base, m.task, m.dev)
         stop = self.probe_steps if probe_only else None
+        self._checkpoints = None if probe_only else self._open_checkpoints()
         self.progress.stage("first steps" if probe_only else "train", stop or plan.max_steps)
 
         def logged(step: int, values: Mapping[str, float]) -> None:
@@ -116,6 +131,7 @@ class Look:
             dev_rows=[] if probe_only else self._dev_rows(),
             observer=first,
             stop_after=stop,
+            checkpoints=self._checkpoints,
         )
         own_work = 0.0
         if first is not None:
@@ -124,10 +140,26 @@ class Look:
             self.watch.add("probe_train", first.seconds)
             own_work = first.own_seconds
         self.watch.add("train", tuned.seconds - own_work)
+        if self._checkpoints is not None:
+            self.watch.add("checkpoint", tuned.checkpoint_seconds)
         return tuned
 
     def discard_checkpoints(self) -> None:
         """Remove the checkpoints of this fine-tune, which is recorded and needs them no more."""
+        if self._checkpoints is not None:
+            self._checkpoints.discard()
+
+    def _open_checkpoints(self) -> Checkpoints | None:
+        if not self.config.checkpoint_steps:
+            return None
+        record = opening_record(keys.KIND_FINETUNE, self.config, self.materials)
+        name = identity(self.config, dataclasses.replace(record, base_model_digest=self.base.digest))
+        return Checkpoints(
+            Path(self.config.checkpoint_dir) / name,
+            name,
+            every_steps=self.config.checkpoint_steps,
+            note=self.progress.note,
+        )
 
     def _dev_rows(self) -> list[RenderedRow]:
         if not self.materials.dev:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from predictor.probe.train import Trace
@@ -74,6 +75,32 @@ class ProbeRecorder:
         if self._start is not None:
             self._update_norm = (_flat([p for p in model.parameters() if p.requires_grad]) - self._start).norm()
         self._start = self._previous = None
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """All that was seen so far, as tensors by name and JSON values, for :meth:`restore`.
+
+        Before :meth:`finish` the tensors hold two copies of the trainable parameters' size, float32.
+        """
+        import torch
+
+        single = {
+            "previous": self._previous,
+            "start": self._start,
+            "initial_norm": self._initial_norm,
+            "update_norm": self._update_norm,
+        }
+        tensors = {name: tensor for name, tensor in single.items() if tensor is not None}
+        tensors |= {n: torch.stack(seen) for n, seen in (("norms", self._norms), ("cosines", self._cosines)) if seen}
+        return tensors, {"losses": list(self._losses), "reported_norms": list(self._reported_norms)}
+
+    def restore(self, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any]) -> None:
+        """Go on where :meth:`state` was taken, to the same bits. The tensors lie on the model's device."""
+        self._losses = list(values["losses"])
+        self._reported_norms = list(values["reported_norms"])
+        self._previous, self._start = tensors.get("previous"), tensors.get("start")
+        self._initial_norm, self._update_norm = tensors.get("initial_norm"), tensors.get("update_norm")
+        self._norms = list(tensors["norms"]) if "norms" in tensors else []
+        self._cosines = list(tensors["cosines"]) if "cosines" in tensors else []
 
     def trace(self, *, generic_loss_before: float = math.nan, generic_loss_after: float = math.nan) -> Trace:
         """What was seen so far. The losses on everyday text are measured by the caller, who owns the model."""
