@@ -7,6 +7,7 @@ import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from predictor.config import Hyperparameters
@@ -28,7 +29,8 @@ _TEXT_TAGS = {
     "config_hash": keys.TAG_CONFIG_HASH,
     "code_revision": keys.TAG_REVISION,
 }
-_METRIC_FIELDS = {"probe": keys.PROBE, "scores": keys.SCORE, "costs": keys.COST}
+METRIC_FIELDS: typing.Final = {"probe": keys.PROBE, "scores": keys.SCORE, "costs": keys.COST}
+"""Field of a record → prefix of the metrics that it holds. Metrics with no such prefix never enter a record."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def encode(record: RunRecord) -> Encoded:
         SchemaError: a metric is infinite, which MLflow would hand back as 1.8e308.
     """
     metrics: dict[str, float] = {}
-    for field, prefix in _METRIC_FIELDS.items():
+    for field, prefix in METRIC_FIELDS.items():
         for name, value in getattr(record, field).items():
             if math.isinf(value):
                 raise SchemaError(
@@ -83,6 +85,32 @@ def decode(
     Raises:
         SchemaError: the run carries no schema version, or one that this package does not know.
     """
+    parts: dict[str, dict[str, float]] = {
+        field: {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
+        for field, prefix in METRIC_FIELDS.items()
+    }
+    row_sketch = sketch_of(tags)
+    return assemble(tags, decode_hp(params), parts, row_sketch, run_id=run_id, status=status, start_time=start_time)
+
+
+def assemble(
+    tags: Mapping[str, str],
+    hp: Mapping[str, HpValue],
+    metrics: Mapping[str, Mapping[str, float]],
+    row_sketch: tuple[str, ...],
+    *,
+    run_id: str,
+    status: str,
+    start_time: int,
+) -> RunRecord:
+    """The second half of :func:`decode`, for readers of many runs that share the first half among them.
+
+    Args:
+        metrics: field of :data:`METRIC_FIELDS` → metrics by name, without their prefix.
+
+    Raises:
+        SchemaError: as of :func:`decode`.
+    """
     version = tags.get(keys.TAG_SCHEMA)
     if version != str(keys.SCHEMA_VERSION):
         raise SchemaError(
@@ -91,28 +119,32 @@ def decode(
             rule=f"this package reads schema version {keys.SCHEMA_VERSION}",
             fix="upgrade the package to the version that wrote the run, or use another tracking store",
         )
-    by_prefix: dict[str, Any] = {
-        field: {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
-        for field, prefix in _METRIC_FIELDS.items()
-    }
     texts: dict[str, Any] = {field: tags.get(tag, "") for field, tag in _TEXT_TAGS.items()}
-    sketch = tags.get(keys.TAG_ROW_SKETCH, "")
+    fields: dict[str, Any] = dict(metrics)
     return RunRecord(
         run_id=run_id,
         status=status,
         start_time=start_time,
         complete=tags.get(keys.TAG_COMPLETE) == "true",
         seed=int(tags.get(keys.TAG_SEED, "0")),
-        row_sketch=tuple(sketch[i : i + _SKETCH_DIGITS] for i in range(0, len(sketch), _SKETCH_DIGITS)),
-        hp={
-            key.removeprefix(keys.HP): _from_text(key.removeprefix(keys.HP), text)
-            for key, text in params.items()
-            if key.startswith(keys.HP)
-        },
+        row_sketch=row_sketch,
+        hp=hp,
         failure=tags.get(keys.TAG_FAILURE),
         **texts,
-        **by_prefix,
+        **fields,
     )
+
+
+def decode_hp(params: Mapping[str, str]) -> dict[str, HpValue]:
+    """Hj from a run's params; bare names are not ours."""
+    names = ((key.removeprefix(keys.HP), text) for key, text in params.items() if key.startswith(keys.HP))
+    return {name: _from_text(name, text) for name, text in names}
+
+
+def sketch_of(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """The row hashes of a run's dataset, which one tag holds without separators."""
+    text = tags.get(keys.TAG_ROW_SKETCH) or ""
+    return tuple(text[i : i + _SKETCH_DIGITS] for i in range(0, len(text), _SKETCH_DIGITS))
 
 
 def hp_values(hp: Hyperparameters) -> dict[str, HpValue]:
@@ -124,6 +156,7 @@ def _to_text(value: HpValue) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
+@lru_cache(maxsize=4096)
 def _from_text(name: str, text: str) -> HpValue:
     hint = typing.get_type_hints(Hyperparameters).get(name)
     if hint is str:
