@@ -11,7 +11,7 @@ import sys
 
 from predictor.config import parameters
 
-VERBS = ("main", "finetune", "probe", "meta", "promote", "predict", "prepare", "convert", "lab", "pretrain")
+VERBS = ("main", "finetune", "probe", "meta", "promote", "predict", "prepare", "convert", "sweep", "lab", "pretrain")
 """Entry points in the order of the newcomer's journey."""
 
 _HEAD = """\

@@ -24,11 +24,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "table": {"schema"},
     "meta": {"table", "schema", "probe"},
     "registry": {"schema", "table", "meta"},
+    "sweep": {"schema"},
     "lab": {"data"},
     "report": {"schema", "table", "meta"},
 }
 MAY_IMPORT["flows"] = set(MAY_IMPORT)
-TORCH_FREE = ["schema", "data", "metrics", "tasks", "probe", "table", "meta", "registry", "report", "lab"]
+TORCH_FREE = ["schema", "data", "metrics", "tasks", "probe", "table", "meta", "registry", "report", "lab", "sweep"]
 MLFLOW_ROOMS = {"tracking", "registry"}
 
 

@@ -133,6 +133,21 @@ def planned_digest(source: str) -> str | None:
     return Path(cached).parent.name[:16] if isinstance(cached, str) else None
 
 
+def fetch(source: str) -> None:
+    """Bring a hub model into the local cache, so that workers started afterwards find it there.
+
+    Raises:
+        ModelError: the hub is out of reach or has no such model.
+    """
+    from huggingface_hub import snapshot_download
+
+    _require_present(source)
+    try:
+        snapshot_download(source, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model"])
+    except Exception as error:  # the hub, httpx and the disk each have their own family
+        raise _unloadable("files", source, error) from error
+
+
 def _require_present(source: str) -> None:
     folder = Path(source).expanduser()
     looks_local = folder.is_absolute() or source.startswith((".", "~")) or source.count("/") != 1

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from predictor.config import FinetuneConfig, check
 from predictor.progress import SILENT, Progress
 from predictor.schema import RunRecord, keys
+
+if TYPE_CHECKING:
+    from predictor.tracking.lease import Lease
 
 
 def finetune(
@@ -16,6 +20,7 @@ def finetune(
     *,
     experiment: str | None = None,
     tracking_uri: str | None = None,
+    lease: Lease | None = None,
 ) -> RunRecord:
     """Fine-tune the base model on a dataset, score it, and record everything as one MLflow run.
 
@@ -23,6 +28,7 @@ def finetune(
         config: Di, the evaluation, M, Hj and the seed.
         experiment: the MLflow experiment; that of the surrounding run when None.
         tracking_uri: the store; `MLFLOW_TRACKING_URI` when None.
+        lease: of the run to write, when it was claimed before.
 
     Returns:
         The record as it stands in the store.
@@ -34,7 +40,11 @@ def finetune(
 
     check(config)
     with tracked_run(
-        keys.KIND_FINETUNE, experiment=experiment, tracking_uri=tracking_uri, run_name=_run_name(config)
+        keys.KIND_FINETUNE,
+        experiment=experiment,
+        tracking_uri=tracking_uri,
+        run_name=run_name(config),
+        lease=lease,
     ) as run:
         return _finetune(config, run, progress)
 
@@ -100,5 +110,6 @@ def _finetune(config: FinetuneConfig, run, progress: Progress) -> RunRecord:  # 
     return dataclasses.replace(record, run_id=run.run_id, status="FINISHED")
 
 
-def _run_name(config: FinetuneConfig) -> str:
+def run_name(config: FinetuneConfig) -> str:
+    """What the UI calls the run."""
     return f"{config.dataset.rsplit('/', 1)[-1]} r{config.lora_r} lr{config.learning_rate:g} s{config.seed}"

@@ -74,6 +74,7 @@ def drive(
     retries: int,
     most: int | None = None,
     on_outcome: OnOutcome = lambda outcome, tally: None,
+    on_death: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Tally:
     """Carry the plan out. Ends when every configuration is done, here or elsewhere, or set aside.
 
@@ -83,8 +84,9 @@ def drive(
         retries: further attempts for a configuration that failed.
         most: configurations to consider, done ones included.
         on_outcome: called for each outcome that settles a configuration, and for each failure.
+        on_death: called when the process of a job has died, before the job is tried again.
     """
-    return _Drive(plan, sampler, executor, standing, identify, retries, most, on_outcome).run()
+    return _Drive(plan, sampler, executor, standing, identify, retries, most, on_outcome, on_death).run()
 
 
 class _Drive:
@@ -98,10 +100,12 @@ class _Drive:
         retries: int,
         most: int | None,
         on_outcome: OnOutcome,
+        on_death: Callable[[Outcome], None],
     ) -> None:
         self.plan, self.sampler, self.executor = plan, sampler, executor
         self.standing = {key: Standing(**vars(value)) for key, value in standing.items()}
         self.identify, self.retries, self.most, self.on_outcome = identify, retries, most, on_outcome
+        self.on_death = on_death
         self.tally = Tally()
         if sampler.total is not None:
             total = sampler.total * len(plan.seeds)
@@ -180,6 +184,8 @@ class _Drive:
         job, standing = outcome.job, self.standing[outcome.job.identity]
         self.tally.seconds += outcome.seconds
         self.tally.preparation_s += outcome.preparation_s
+        if outcome.status in ("crashed", "killed"):
+            self.on_death(outcome)
         if outcome.status == "finished":
             self.tally.finished += 1
             self._settle(outcome)

@@ -24,6 +24,9 @@ from predictor.tracking.owner import is_gone, this_process
 
 LEASE_S = 300.0
 """Seconds of silence after which the owner of a run on another host counts as gone."""
+ABANDONED = "abandoned: its process ended without a word"
+CRASHED = "crashed: "
+"""How the failure of a run begins whose process died by its own fault; the signal follows."""
 _PAUSE_S = 0.05
 _TAG_TOKEN = "predictor.lease.token"
 _CLAIMED, _HELD = "claimed", "held"
@@ -152,8 +155,11 @@ def abandoned(run: Run) -> bool:
     return bool(gone) or until < time.time()
 
 
-def reap(client: Any, experiment: str, reaper: str | None = None) -> list[Run]:
+def reap(client: Any, experiment: str, reason: str = ABANDONED) -> list[Run]:
     """End every run of ours that was abandoned: KILLED, with the reason in a tag.
+
+    Args:
+        reason: what is known of their end.
 
     Returns:
         The runs that were ended, as they were found.
@@ -161,11 +167,11 @@ def reap(client: Any, experiment: str, reaper: str | None = None) -> list[Run]:
     found = _search(client, experiment, f"attributes.status = 'RUNNING' AND tags.`{keys.TAG_OWNER}` LIKE '%'")
     ended = [run for run in found if abandoned(run)]
     for run in ended:
-        end(client, str(run.info.run_id), reaper or this_process())
+        end(client, str(run.info.run_id), this_process(), reason)
     return ended
 
 
-def end(client: Any, run_id: str, reaper: str, reason: str = "abandoned: its process ended without a word") -> None:
+def end(client: Any, run_id: str, reaper: str, reason: str = ABANDONED) -> None:
     """End somebody else's run: the tags first, so that its owner, should it wake up, sees them."""
     client.log_batch(run_id, tags=[RunTag(keys.TAG_REAPED, reaper), RunTag(keys.TAG_FAILURE, reason)])
     client.set_terminated(run_id, "KILLED")
