@@ -1,0 +1,254 @@
+"""A fine-tune that was cut off and made again ends in the very bits of an undisturbed one."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+
+from predictor.config import Hyperparameters
+from predictor.errors import ConfigError, TrainingError
+from predictor.finetune import checkpoints
+from predictor.finetune.checkpoints import MANIFEST, Checkpoints
+from predictor.finetune.plan import plan_training
+from predictor.finetune.render import RenderedRow
+from predictor.finetune.snapshot import STATE, TENSORS, claims
+from tests.finetune.scene import CPU, HP, PROBE_STEPS, STEPS, Cut, Outcome, settings, step_folders, tune
+
+ROOT = Path(__file__).parents[2]
+FILES = [TENSORS, STATE, MANIFEST]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
+    """The outcome without checkpoints, and a folder with the checkpoint of every step of the same fine-tune."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("every-step")
+    plain = tune(tiny_base)
+    assert tune(tiny_base, settings(folder, keep=100)) == plain, "writing checkpoints changes nothing"
+    torch.set_num_threads(threads)
+    assert plain.steps == STEPS
+    assert plain.curves.count("eval/loss") == 3
+    return plain, folder
+
+
+@pytest.fixture
+def with_steps(undisturbed: tuple[Outcome, Path], tmp_path: Path) -> Callable[..., Checkpoints]:
+    """Settings of a folder that holds the checkpoints of the given steps only."""
+
+    def make(*steps: int, notes: list[str] | None = None) -> Checkpoints:
+        for step in steps:
+            name = f"step-{step:08d}"
+            shutil.copytree(undisturbed[1] / name, tmp_path / "run" / name)
+        return settings(tmp_path / "run", notes)
+
+    return make
+
+
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
+def test_going_on_from_any_step(undisturbed: tuple[Outcome, Path], with_steps: Callable, tiny_base: Path, step: int):
+    notes: list[str] = []
+    assert tune(tiny_base, with_steps(step, notes=notes)) == undisturbed[0]
+    assert notes == [f"a checkpoint is there: the fine-tune goes on from step {step}"]
+
+
+def test_cut_off_twice(undisturbed: tuple[Outcome, Path], tiny_base: Path, tmp_path: Path):
+    every_two = settings(tmp_path, every_steps=2)
+    for steps_taken in (PROBE_STEPS, 5):
+        with pytest.raises(Cut):
+            tune(tiny_base, every_two, cut=lambda step, values, last=steps_taken: step == last)
+    assert step_folders(tmp_path) == ["step-00000002", "step-00000004"]
+    assert tune(tiny_base, every_two) == undisturbed[0]
+    assert step_folders(tmp_path) == ["step-00000004", "step-00000006"]
+    every_two.discard()
+    assert not tmp_path.exists()
+
+
+def test_checkpoints_by_the_clock(undisturbed: tuple[Outcome, Path], tiny_base: Path, tmp_path: Path):
+    assert tune(tiny_base, settings(tmp_path, every_steps=0, every_seconds=1e-6, keep=9)) == undisturbed[0]
+    assert len(step_folders(tmp_path)) == STEPS
+    never = settings(tmp_path / "never", every_steps=0)
+    tune(tiny_base, never, stop_after=1)
+    assert step_folders(never.folder) == []
+
+
+def delete(file: Path) -> None:
+    file.unlink()
+
+
+def truncate(file: Path) -> None:
+    os.truncate(file, random.randrange(file.stat().st_size))
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[random.randrange(len(content))] ^= 1 << random.randrange(8)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("damage", [delete, truncate, flip])
+def test_a_damaged_file_costs_steps_but_no_bit(
+    undisturbed: tuple[Outcome, Path], with_steps: Callable, tiny_base: Path, file: str, damage: Callable[[Path], None]
+):
+    notes: list[str] = []
+    kept = with_steps(4, 5, notes=notes)
+    assert sorted(f.name for f in (kept.folder / "step-00000005").iterdir()) == sorted(FILES)
+    damage(kept.folder / "step-00000005" / file)
+    assert tune(tiny_base, kept) == undisturbed[0]
+    assert notes[0].startswith(f"checkpoint step-00000005 is refused: {file}")
+    assert "goes on from step 4" in notes[0]
+
+
+def test_with_all_damaged_it_starts_from_the_beginning(
+    undisturbed: tuple[Outcome, Path], with_steps: Callable, tiny_base: Path
+):
+    notes: list[str] = []
+    kept = with_steps(2, 5, notes=notes)
+    for name, file in (("step-00000005", TENSORS), ("step-00000002", STATE)):
+        flip(kept.folder / name / file)
+    assert tune(tiny_base, kept) == undisturbed[0]
+    assert [note.split(":")[0] for note in notes] == [
+        "checkpoint step-00000005 is refused",
+        "checkpoint step-00000002 is refused",
+    ]
+    assert all("starts from step 0" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("identity", "seed", "claim"), [("other", 1, "its identity is same, not other"), ("same", 2, "its inputs is")]
+)
+def test_another_fine_tune_does_not_go_on_from_it(
+    with_steps: Callable, tiny_base: Path, identity: str, seed: int, claim: str
+):
+    notes: list[str] = []
+    kept = dataclasses.replace(with_steps(4, notes=notes), identity=identity)
+    first = tune(tiny_base, kept, stop_after=1, seed=seed)
+    assert claim in notes[0]
+    assert first == tune(tiny_base, stop_after=1, seed=seed)
+
+
+def test_what_makes_it_another_fine_tune(tiny_base: Path):
+    from predictor.finetune.base_model import load_base_model
+
+    model = load_base_model(str(tiny_base), CPU).model
+    rows = [RenderedRow("a", [1, 2], [3]), RenderedRow("b", [4], [5, 6])]
+    same = claims("id", model, HP, 1, rows, [], 3)
+    assert same == claims("id", model, HP, 1, [dataclasses.replace(rows[0], id="renamed"), rows[1]], [], 3)
+    moved = [RenderedRow("a", [1], [2, 3]), rows[1]]
+    for other in (
+        claims("id", model, dataclasses.replace(HP, lora_r=4), 1, rows, [], 3),
+        claims("id", model, HP, 2, rows, [], 3),
+        claims("id", model, HP, 1, moved, [], 3),
+        claims("id", model, HP, 1, rows[::-1], [], 3),
+        claims("id", model, HP, 1, rows, rows[:1], 3),
+        claims("id", model, HP, 1, rows, [], 0),
+    ):
+        assert {name for name in same if same[name] != other[name]} == {"inputs"}
+
+
+def test_a_full_disk_ends_the_training_aloud(
+    undisturbed: tuple[Outcome, Path], tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write = checkpoints._write_file
+
+    def full(path: Path, content: bytes) -> None:
+        if path.parent.name == "writing-00000004":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "_write_file", full)
+        with pytest.raises(TrainingError, match=r"step 4 [\s\S]*No space left on device[\s\S]*goes on from step 2"):
+            tune(tiny_base, settings(tmp_path, every_steps=2))
+    assert step_folders(tmp_path) == ["step-00000002"]
+    assert tune(tiny_base, settings(tmp_path, every_steps=2)) == undisturbed[0]
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+import torch
+from predictor import environment
+environment.quiet_libraries()
+from tests.finetune.scene import settings, tune
+torch.set_num_threads(1)
+tune(Path(sys.argv[1]), settings(Path(sys.argv[2])))
+"""
+
+
+def test_killed_at_any_moment(undisturbed: tuple[Outcome, Path], tiny_base: Path, tmp_path: Path):
+    command = [sys.executable, "-c", _CHILD, str(tiny_base), str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT) as child:
+        while child.poll() is None and not step_folders(tmp_path):
+            time.sleep(0.002)
+        time.sleep(random.uniform(0.0, 0.3))
+        child.send_signal(signal.SIGKILL)
+    assert child.returncode in (-signal.SIGKILL, 0)
+    notes: list[str] = []
+    assert tune(tiny_base, settings(tmp_path, notes)) == undisturbed[0]
+    assert "goes on from step" in notes[-1]
+
+
+def test_nothing_in_a_checkpoint_is_a_pickle(undisturbed: tuple[Outcome, Path]):
+    for file in (undisturbed[1] / "step-00000004").iterdir():
+        assert file.suffix in (".json", ".safetensors")
+    parts = {name.split("/")[0] for name in safetensors.torch.load_file(undisturbed[1] / "step-00000002" / TENSORS)}
+    assert parts == {"adapter", "optimizer", "random", "epoch_start", "observer"}
+
+
+class TestEarlyStopping:
+    HP = dataclasses.replace(HP, learning_rate=1.0, epochs=3.0, early_stopping_patience=1)
+    """So high a learning rate that eval/loss rises after its first points."""
+
+    def losses(self, outcome: Outcome) -> dict[int, float]:
+        return {step: values["eval/loss"] for step, values in eval(outcome.curves) if "eval/loss" in values}
+
+    def test_it_ends_and_keeps_the_best_weights(self, tiny_base: Path, tmp_path: Path):
+        stopped = tune(tiny_base, settings(tmp_path, keep=100), hp=self.HP)
+        losses = self.losses(stopped)
+        *before, last = losses
+        best = min(losses, key=lambda step: losses[step])
+        assert stopped.steps == last < plan_training(self.HP, 10, CPU).max_steps
+        assert best == before[-1]
+        saved = safetensors.torch.load_file(tmp_path / f"step-{best:08d}" / TENSORS)
+        for name, weights in stopped.weights.items():
+            assert saved[f"adapter/{name}"].numpy().tobytes() == weights
+        for step in (before[-1], last):
+            shutil.rmtree(tmp_path / "run", ignore_errors=True)
+            shutil.copytree(tmp_path / f"step-{step:08d}", tmp_path / "run" / f"step-{step:08d}")
+            assert tune(tiny_base, settings(tmp_path / "run"), hp=self.HP) == stopped
+
+    def test_without_it_the_last_weights_stay(self, tiny_base: Path):
+        patient = dataclasses.replace(self.HP, early_stopping_patience=0)
+        assert tune(tiny_base, hp=patient).steps == plan_training(patient, 10, CPU).max_steps
+
+    def test_it_needs_development_rows(self, tiny_base: Path):
+        from predictor.finetune.base_model import load_base_model
+        from predictor.finetune.train import train
+
+        base = load_base_model(str(tiny_base), CPU)
+        rows = [RenderedRow("a", [5, 6], [7])]
+        with pytest.raises(ConfigError, match=r"early_stopping_patience=2[\s\S]*dev_limit above 0"):
+            train(base, rows, Hyperparameters(early_stopping_patience=2), seed=1, on_log=lambda s, v: None)
+
+    def test_the_steps_that_are_taken_in_any_case(self):
+        assert plan_training(Hyperparameters(max_steps=40, early_stopping_patience=1), 64, CPU).earliest_stop == 20
+        assert plan_training(Hyperparameters(max_steps=40, early_stopping_patience=9), 64, CPU).earliest_stop == 40
+        assert plan_training(Hyperparameters(max_steps=40), 64, CPU).earliest_stop == 40
