@@ -160,7 +160,9 @@ def _sweep(config: SweepConfig, plan: Plan, run, progress: Progress, started: fl
         "plan": plan.digest,
         "lease_s": config.lease_s,
     }
-    executor = EXECUTORS.get(config.executor)(make_work, settings, workers=config.workers, threads=config.threads)
+    executor = EXECUTORS.get(config.executor)(
+        make_work, settings, workers=config.workers, threads=config.threads, imports="predictor.flows.sweep_imports"
+    )
 
     def on_death(outcome) -> None:  # noqa: ANN001
         reason = f"{CRASHED}{outcome.message}" if outcome.status == "crashed" else f"killed by {outcome.message}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ def make_work(tracking_uri: str, experiment: str, parent: str, plan: str, lease_
         plan: digest of the plan, a tag of each run.
         lease_s: seconds of silence after which the run may be taken over.
     """
+    import torch
     from mlflow import MlflowClient
 
     from predictor.flows.finetune import finetune, run_name
@@ -26,6 +28,8 @@ def make_work(tracking_uri: str, experiment: str, parent: str, plan: str, lease_
     from predictor.tracking.lease import Refusal, claim
     from predictor.tracking.patience import PatientClient
 
+    # A worker that was forked after the import of torch has the thread count of that time.
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     client = PatientClient(MlflowClient(connect(tracking_uri)))
 
     def work(job: Job) -> Outcome:

@@ -13,7 +13,14 @@ from predictor.sweep.job import Job, Outcome
 class InlineExecutor:
     """Does a job when its outcome is waited for. `workers` is 1 whatever is asked; `threads` stay the process's own."""
 
-    def __init__(self, make_work: MakeWork, settings: Mapping[str, Any], workers: int = 1, threads: int = 0) -> None:
+    def __init__(
+        self,
+        make_work: MakeWork,
+        settings: Mapping[str, Any],
+        workers: int = 1,
+        threads: int = 0,
+        imports: str | None = None,
+    ) -> None:
         self._work = make_work(**settings)
         self._waiting: Job | None = None
 

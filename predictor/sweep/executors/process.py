@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 from predictor.sweep.executors.base import MakeWork, failure
 from predictor.sweep.job import Job, Outcome
 
@@ -39,19 +41,33 @@ class ProcessExecutor:
     A worker that dies gives its job an outcome and is replaced: `crashed` when it died by its own fault (a signal such
     as SIGSEGV, or SIGKILL while the kernel was out of memory), `killed` when somebody ended it from outside.
 
+    On Linux the workers are forked from a server process that has made the imports once, so that a worker is replaced
+    in a fraction of a second; it has never computed anything, so there are no threads or GPU states to be torn.
+
     Args:
         make_work, settings: called in each worker before its first job.
         workers: processes, at least 1.
-        threads: of torch in each worker; 0 divides the cores.
+        threads: of torch in each worker, as OMP_NUM_THREADS; 0 divides the cores.
+        imports: module that the server process imports.
     """
 
-    def __init__(self, make_work: MakeWork, settings: Mapping[str, Any], workers: int = 1, threads: int = 0) -> None:
+    def __init__(
+        self,
+        make_work: MakeWork,
+        settings: Mapping[str, Any],
+        workers: int = 1,
+        threads: int = 0,
+        imports: str | None = None,
+    ) -> None:
         self._make_work = make_work
         self._settings = dict(settings)
         self._threads = threads or max(1, cores() // workers)
         self._gpus = gpus()
-        # A forked child would inherit torch's threads and MLflow's connections in an unknown state.
-        self._context = multiprocessing.get_context("spawn")
+        # A child forked from this very process would inherit its threads and connections in an unknown state.
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        self._context: Any = multiprocessing.get_context(method)
+        if imports and method == "forkserver":
+            self._context.set_forkserver_preload([imports])
         self._workers = [self._start(number) for number in range(workers)]
 
     @property
@@ -121,6 +137,7 @@ class ProcessExecutor:
         environment = {name: str(self._threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
         # Idle threads that spin would take the cores from the other workers.
         environment |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+        os.environ.update(environment)  # the server process reads them when it imports torch
         if self._gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpus[number % len(self._gpus)]
         arguments = (theirs, environment, os.getpid(), self._make_work, self._settings)
@@ -131,7 +148,7 @@ class ProcessExecutor:
 
 
 def _serve(
-    pipe: Connection, environment: Mapping[str, str], parent: int, make_work: MakeWork, settings: Mapping[str, Any]
+    pipe: Connection, environment: Mapping[str, str], sweep: int, make_work: MakeWork, settings: Mapping[str, Any]
 ) -> None:
     """A worker's life: jobs in, outcomes out, until the pipe closes or a signal comes."""
     os.environ.update(environment)  # before torch is imported
@@ -142,9 +159,11 @@ def _serve(
     switches.prepare()
     switches.quiet_libraries()
     interrupts.install()
-    interrupts.end_with_parent(parent)
+    interrupts.end_with_parent(os.getppid())  # the server process, which ends with the sweep
     work = None
     try:
+        if not psutil.pid_exists(sweep):
+            return
         while True:
             job = pipe.recv()
             started = time.perf_counter()

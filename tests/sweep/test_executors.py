@@ -1,0 +1,106 @@
+"""The contract of every executor, and what a process adds to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from predictor.sweep import EXECUTORS, Executor, Outcome
+from predictor.sweep.executors.process import ProcessExecutor, gpus
+from tests.sweep.works import job, make_work
+
+
+@pytest.fixture(params=EXECUTORS.names())
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    made = EXECUTORS.get(request.param)(make_work, {"greeting": "hello"}, workers=1, threads=1)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def processes() -> Iterator[ProcessExecutor]:
+    made = ProcessExecutor(make_work, {"greeting": "hello"}, workers=2, threads=1)
+    yield made
+    made.close()
+
+
+def _do(executor: Executor, name: str) -> Outcome:
+    executor.submit(job(name))
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for outcome in executor.wait(0.1):
+            return outcome
+    raise AssertionError("no outcome")
+
+
+def test_a_job_comes_back_as_one_outcome_and_the_same_process_does_the_next(executor: Executor):
+    first, second = _do(executor, "a"), _do(executor, "b")
+    assert (first.status, first.job.config.dataset, second.job.config.dataset) == ("finished", "a", "b")
+    assert first.run_id == second.run_id
+    assert executor.wait(0.01) == []
+
+
+def test_a_job_that_raises_or_exits_has_failed_and_the_executor_goes_on(executor: Executor):
+    raised, left = _do(executor, "raise"), _do(executor, "exit")
+    assert (raised.status, raised.message) == ("failed", "ValueError: no good")
+    assert (left.status, left.message) == ("failed", "SystemExit: 3")
+    assert _do(executor, "a").status == "finished"
+
+
+def test_a_submitted_job_takes_its_place(executor: Executor):
+    assert executor.free == 1
+    executor.submit(job("a"))
+    assert executor.free == 0
+    while not executor.wait(0.1):
+        pass
+    assert executor.free == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("SIGSEGV", "crashed"),
+        ("SIGABRT", "crashed"),
+        ("SIGKILL", "killed"),
+        ("SIGTERM", "killed"),
+        ("SIGINT", "killed"),
+    ],
+)
+def test_a_worker_that_dies_is_replaced_and_its_death_is_told(processes: ProcessExecutor, name: str, status: str):
+    outcome = _do(processes, name)
+    assert outcome.status == status
+    assert status == "killed" or outcome.message == name
+    assert _do(processes, "a").status == "finished"
+
+
+def test_a_worker_that_dies_between_two_jobs_is_replaced(processes: ProcessExecutor):
+    pids = {int(_do(processes, "a").run_id.split()[1])}
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.3)
+    assert _do(processes, "b").status == "finished"
+
+
+def test_two_workers_work_at_once(processes: ProcessExecutor):
+    processes.submit(job("slow"))
+    assert processes.free == 1
+    assert _do(processes, "a").status == "finished"
+
+
+def test_closing_ends_a_running_job(processes: ProcessExecutor):
+    processes.submit(job("slow"))
+    started = time.monotonic()
+    time.sleep(0.5)
+    processes.close()
+    assert time.monotonic() - started < 20
+
+
+def test_gpus_are_those_that_may_be_seen(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1, 3")
+    assert gpus() == ["1", "3"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpus() == []

@@ -1,0 +1,102 @@
+"""Plans: what a file may say, and what is said about one that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from predictor.errors import ConfigError
+from predictor.sweep import Plan, read_plan
+from predictor.sweep.space import Choices, Range
+
+
+def _read(folder: Path, text: str) -> Plan:
+    (folder / "plan.yaml").write_text(text)
+    return read_plan(str(folder / "plan.yaml"))
+
+
+def test_a_plan_names_datasets_hyperparameters_seeds_and_fields_of_finetune(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.jsonl", "a.jsonl"):
+        (tmp_path / name).touch()
+    plan = _read(
+        tmp_path,
+        "datasets: [{family: size, dial: [64, 128], seed: [1, 2]}, '*.jsonl', 'lab:one_phrasing']\n"
+        "hp: {learning_rate: [1.0e-3, 3e-3], lora_r: 4, epochs: {low: 1, high: 3}}\nseeds: [1, 2]\neval_limit: 64\n",
+    )
+    assert plan.datasets == (
+        "lab:size:dial=64:seed=1",
+        "lab:size:dial=64:seed=2",
+        "lab:size:dial=128:seed=1",
+        "lab:size:dial=128:seed=2",
+        "a.jsonl",
+        "b.jsonl",
+        "lab:one_phrasing",
+    )
+    assert plan.space == {
+        "learning_rate": Choices((1e-3, 3e-3)),
+        "lora_r": Choices((4,)),
+        "epochs": Range(1.0, 3.0, log=False, whole=False),
+    }
+    assert (plan.seeds, plan.base_models, plan.fixed) == ((1, 2), ("lab",), {"eval_limit": 64})
+    config = plan.config("a.jsonl", "lab", 2, {"lora_r": 4})
+    assert (config.dataset, config.seed, config.lora_r, config.eval_limit) == ("a.jsonl", 2, 4, 64)
+
+
+def test_the_combinations_of_a_plan_are_all_of_them(tmp_path: Path):
+    plan = _read(tmp_path, "datasets: [a.jsonl]\nhp: {learning_rate: [1.0e-3, 3.0e-3], lora_r: [4, 8]}\n")
+    assert [tuple(hp.values()) for hp in plan.combinations()] == [(1e-3, 4), (1e-3, 8), (3e-3, 4), (3e-3, 8)]
+    assert not plan.has_ranges
+
+
+def test_the_digest_of_a_plan_changes_with_what_it_says(tmp_path: Path):
+    text = "datasets: [a.jsonl]\nhp: {lora_r: [4]}\n"
+    assert _read(tmp_path, text).digest == _read(tmp_path, "hp:\n  lora_r: [4]\ndatasets: [a.jsonl]\n").digest
+    assert _read(tmp_path, text).digest != _read(tmp_path, text.replace("4", "8")).digest
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "where"),
+    [
+        ("[1, 2", "the plan cannot be read", "plan.yaml"),
+        ("[1, 2]", "the plan is no mapping", "plan.yaml"),
+        ("hp: {}", "the plan has no datasets", "plan.yaml"),
+        ("datasets: []", "the plan has no datasets", "plan.yaml"),
+        ("datasets: [a, a]", "datasets names a twice", "plan.yaml"),
+        ("datasets: [3]", "3 is no dataset", "datasets entry 1"),
+        ("datasets: [{dial: 3}]", "the entry names no family", "datasets entry 1"),
+        ("datasets: [{family: size, dail: 3}]", "unknown key 'dail'", "datasets entry 1"),
+        ("datasets: ['none/*.jsonl']", "no file matches 'none/*.jsonl'", "datasets entry 1"),
+        ("datasets: [a]\nseed: 1", "unknown entry 'seed'", "plan.yaml"),
+        ("datasets: [a]\nlora_r: 8", "unknown entry 'lora_r'", "plan.yaml"),
+        ("datasets: [a]\neval_limit: many", "eval_limit='many' is no int", "plan.yaml"),
+        ("datasets: [a]\neval_limit: -1", "eval_limit=-1 is out of range", "eval_limit"),
+        ("datasets: [a]\nseeds: [one]", "seed 'one' is no whole number", "seeds"),
+        ("datasets: [a]\nhp: [1]", "hp is no mapping", "plan.yaml"),
+        ("datasets: [a]\nhp: {lora_rank: [8]}", "unknown hyperparameter 'lora_rank'", "hp"),
+        ("datasets: [a]\nhp: {lora_r: [eight]}", "lora_r='eight' is no int", "hp.lora_r"),
+        ("datasets: [a]\nhp: {lora_r: [0]}", "lora_r=0 is out of range", "hp.lora_r"),
+        ("datasets: [a]\nhp: {lora_r: []}", "lora_r has no values", "hp.lora_r"),
+        ("datasets: [a]\nhp: {lora_r: {low: 4}}", "lora_r has no proper range", "hp.lora_r"),
+        ("datasets: [a]\nhp: {lora_r: {low: 8, high: 4}}", "the range of lora_r is 8 to 4", "hp.lora_r"),
+    ],
+)
+def test_a_plan_that_is_wrong_is_refused_with_the_place(tmp_path: Path, text: str, what: str, where: str):
+    with pytest.raises(ConfigError) as caught:
+        _read(tmp_path, text)
+    assert what in caught.value.what
+    assert where in (caught.value.where or "")
+
+
+def test_no_plan_and_a_plan_that_is_not_there(tmp_path: Path):
+    with pytest.raises(ConfigError, match="no plan was given"):
+        read_plan("")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_plan(str(tmp_path / "none.yaml"))
+
+
+def test_a_misplaced_hyperparameter_is_told_where_it_belongs(tmp_path: Path):
+    with pytest.raises(ConfigError, match="unknown entry") as caught:
+        _read(tmp_path, "datasets: [a]\nlora_r: 8")
+    assert caught.value.fix == "hyperparameters stand under hp: lora_r"

@@ -1,0 +1,33 @@
+"""Work for executors that needs no training: what a job does is told by its dataset's name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+from predictor.config import FinetuneConfig
+from predictor.sweep import Job, Outcome
+
+
+def job(name: str) -> Job:
+    return Job(FinetuneConfig(dataset=name), identity=name)
+
+
+def make_work(greeting: str) -> Callable[[Job], Outcome]:
+    def work(job: Job) -> Outcome:
+        name = job.config.dataset
+        if name == "raise":
+            raise ValueError("no good")
+        if name == "exit":
+            sys.exit(3)
+        if name.startswith("SIG"):
+            os.kill(os.getpid(), getattr(signal, name))
+            time.sleep(30)
+        if name == "slow":
+            time.sleep(30)
+        return Outcome(job, "finished", run_id=f"{greeting} {os.getpid()}", score=0.5)
+
+    return work
