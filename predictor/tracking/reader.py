@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from mlflow import MlflowClient
-from mlflow.entities import Run, ViewType
+from mlflow.entities import Run
+from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
+from mlflow.exceptions import MlflowException
 
 from predictor.errors import TrackingError
 from predictor.schema import RunRecord, decode, keys
+from predictor.tracking import windows
+from predictor.tracking.selection import Selection, experiment_ids
 from predictor.tracking.store import connect
 
-_PAGE = 1000
+_log = logging.getLogger(__name__)
+_said: set[str] = set()
 
 
 def read_records(
@@ -21,7 +27,11 @@ def read_records(
     parent: str | None = None,
     tracking_uri: str | None = None,
 ) -> list[RunRecord]:
-    """Every run of ours of one kind, oldest first.
+    """Every active run of ours of one kind, oldest first, ties by run id.
+
+    SQLite and PostgreSQL are read directly, with a local copy of the values of runs that have ended
+    (:mod:`predictor.tracking.cache` says what it guarantees); any other store through MLflow's search. Both give the
+    same records. A database whose tables are not those of the installed MLflow is searched too, with a warning.
 
     Args:
         experiment_names: experiments to read; all when None.
@@ -32,27 +42,19 @@ def read_records(
         TrackingError: the store does not answer, or an experiment does not exist.
         SchemaError: a run was written under a schema version that this package does not know.
     """
-    client = MlflowClient(connect(tracking_uri))
-    experiments = _experiments(client, experiment_names)
-    wanted = f"tags.`{keys.TAG_KIND}` = '{kind}'" if kind else f"tags.`{keys.TAG_SCHEMA}` LIKE '%'"
-    if parent:
-        wanted += f" AND tags.`mlflow.parentRunId` = '{parent}'"
-    records: list[RunRecord] = []
-    token = None
-    while experiments:
-        page = client.search_runs(
-            experiments,
-            filter_string=wanted,
-            run_view_type=ViewType.ACTIVE_ONLY,
-            max_results=_PAGE,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
-        records += [record_of(run) for run in page]
-        token = page.token
-        if not token:
-            break
-    return records
+    uri = connect(tracking_uri)
+    client = MlflowClient(uri)
+    try:
+        selection = Selection(experiment_ids(client, experiment_names), kind, parent)
+        records = _directly(uri, selection) if _is_database(uri) else None
+        return _searched(client, selection) if records is None else records
+    except MlflowException as error:
+        raise TrackingError(
+            f"the tracking store stopped answering while runs were read ({error.message})",
+            where=uri,
+            rule="the store must answer until all runs are read: a part of them would teach another predictor",
+            fix="try again; for a server, look into its log",
+        ) from error
 
 
 def read_record(run_id: str, *, tracking_uri: str | None = None) -> RunRecord:
@@ -72,17 +74,31 @@ def record_of(run: Run) -> RunRecord:
     )
 
 
-def _experiments(client: MlflowClient, names: Sequence[str] | None) -> list[str]:
-    found = client.search_experiments(view_type=ViewType.ACTIVE_ONLY)
-    by_name = {experiment.name: str(experiment.experiment_id) for experiment in found}
-    if names is None:
-        return list(by_name.values())
-    for name in names:
-        if name not in by_name:
-            raise TrackingError(
-                f"experiment '{name}' does not exist",
-                where=str(client.tracking_uri),
-                rule=f"experiments: {', '.join(sorted(by_name))}",
-                fix="check the name, or leave it out to read all experiments",
-            )
-    return [by_name[name] for name in names]
+def _searched(client: MlflowClient, selection: Selection) -> list[RunRecord]:
+    records = {run.info.run_id: record_of(run) for run in windows.search(client, selection)}
+    return sorted(records.values(), key=lambda record: (record.start_time, record.run_id))
+
+
+def _directly(uri: str, selection: Selection) -> list[RunRecord] | None:
+    """The records, or None when the database has to be searched instead."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from predictor.tracking import direct
+
+    if not selection.experiments:
+        return []
+    try:
+        return direct.read(uri, selection)
+    except (direct.Unreadable, SQLAlchemyError) as error:
+        reason = str(error).splitlines()[0]
+    if reason not in _said:
+        _said.add(reason)
+        _log.warning("the tracking database is read through MLflow's search, which is slower: %s", reason)
+    return None
+
+
+def _is_database(uri: str) -> bool:
+    """Whether the direct way is open: a workspace hides runs from each other by rules that only MLflow knows."""
+    from predictor.tracking.database import BACKENDS
+
+    return uri.startswith(BACKENDS) and not MLFLOW_ENABLE_WORKSPACES.get()

@@ -1,0 +1,181 @@
+"""MLflow's tables by SQL, without its objects: a hundred values of a run are a hundred rows, not a hundred objects.
+
+Nothing here writes. The layout of the tables is MLflow's own affair, so :meth:`Database.check` refuses every database
+whose migrations are not exactly those of the installed MLflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, NamedTuple
+
+import sqlalchemy
+from sqlalchemy import BigInteger, Boolean, Float, Integer, String, column, select, table
+
+from predictor.schema import keys
+from predictor.tracking.selection import PARENT_TAG, Selection
+
+BACKENDS = ("sqlite", "postgresql")
+_RUNS = table(
+    "runs",
+    column("run_uuid", String),
+    column("status", String),
+    column("start_time", BigInteger),
+    column("end_time", BigInteger),
+    column("lifecycle_stage", String),
+    column("experiment_id", Integer),
+)
+_TAGS = table("tags", column("key", String), column("value", String), column("run_uuid", String))
+_PARAMS = table("params", column("key", String), column("value", String), column("run_uuid", String))
+_METRICS = table(
+    "latest_metrics",
+    column("key", String),
+    column("value", Float),
+    column("is_nan", Boolean),
+    column("run_uuid", String),
+)
+_REVISION = table("alembic_version", column("version_num", String))
+
+
+class Unreadable(Exception):
+    """The tables are not as they are expected; the message says in what."""
+
+
+class Listed(NamedTuple):
+    """A run without its values; times in milliseconds since the epoch, UTC."""
+
+    run_id: str
+    status: str
+    start_time: int
+    end_time: int | None
+
+
+Values = dict[str, tuple[tuple[str, ...], tuple[Any, ...]]]
+"""Run id → keys and, in the same order, their values. A run without any is not in it."""
+
+
+class Database:
+    """A tracking database, open for reading until :meth:`close`."""
+
+    def __init__(self, uri: str) -> None:
+        url = sqlalchemy.make_url(uri)
+        sqlite = url.get_backend_name() == "sqlite"
+        self._engine = sqlalchemy.create_engine(
+            url,
+            poolclass=sqlalchemy.StaticPool,  # one connection, for one reading
+            # MLflow too waits 20 seconds for another process to finish writing.
+            connect_args={"timeout": 20} if sqlite else {},
+            **({} if sqlite else {"isolation_level": "REPEATABLE READ"}),
+        )
+        self._sqlite = sqlite
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def check(self) -> None:
+        """Look whether the tables are those that the installed MLflow makes.
+
+        Raises:
+            Unreadable: they are not. SQLAlchemyError: the database does not answer.
+        """
+        with self.snapshot() as connection:
+            inspector = sqlalchemy.inspect(connection)
+            for expected in (_REVISION, _RUNS, _TAGS, _PARAMS, _METRICS):
+                if not inspector.has_table(expected.name):
+                    raise Unreadable(f"there is no table {expected.name}")
+                found = {each["name"] for each in inspector.get_columns(expected.name)}
+                missing = sorted({each.name for each in expected.columns} - found)
+                if missing:
+                    raise Unreadable(f"table {expected.name} has no column {', '.join(missing)}")
+            revisions = {str(revision) for (revision,) in connection.execute(select(_REVISION.c.version_num))}
+        if revisions != {_expected_revision()}:
+            raise Unreadable(
+                f"its schema is {', '.join(sorted(revisions)) or 'none'}, the installed MLflow's {_expected_revision()}"
+            )
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlalchemy.Connection]:
+        """A transaction in which all queries see the same state. Keep it short: it keeps SQLite's writers waiting."""
+        with self._engine.connect() as connection:
+            if self._sqlite:
+                connection.exec_driver_sql("BEGIN")  # its driver would not begin one for a SELECT
+            yield connection
+            connection.rollback()
+
+    def listed(self, selection: Selection) -> list[Listed]:
+        """The selected runs, oldest first, ties by run id."""
+        kind = _TAGS.alias("kind")
+        wanted = kind.c.value == selection.kind if selection.kind else kind.c.value.is_not(None)
+        found = (
+            select(_RUNS.c.run_uuid, _RUNS.c.status, _RUNS.c.start_time, _RUNS.c.end_time)
+            .join(kind, kind.c.run_uuid == _RUNS.c.run_uuid)
+            .where(kind.c.key == (keys.TAG_KIND if selection.kind else keys.TAG_SCHEMA), wanted)
+            .where(_RUNS.c.lifecycle_stage == "active", _RUNS.c.start_time >= 0)
+            .where(_RUNS.c.experiment_id.in_([int(each) for each in selection.experiments]))
+        )
+        if selection.parent:
+            parent = _TAGS.alias("parent")
+            found = found.join(parent, parent.c.run_uuid == _RUNS.c.run_uuid)
+            found = found.where(parent.c.key == PARENT_TAG, parent.c.value == selection.parent)
+        with self.snapshot() as connection:
+            # Sorted here: a database may sort text by the rules of a language.
+            return sorted((Listed(*row) for row in connection.execute(found)), key=lambda run: (run[2], run[0]))
+
+    @staticmethod
+    def tags(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> Values:
+        return _values(connection, "tags", "value", run_ids)
+
+    @staticmethod
+    def params(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> Values:
+        return _values(connection, "params", "value", run_ids)
+
+    @staticmethod
+    def metrics(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> Values:
+        """The latest value of each metric, None for NaN (which the table holds as 0 with a mark)."""
+        return _values(connection, "latest_metrics", "CASE WHEN is_nan THEN NULL ELSE value END", run_ids)
+
+
+def _values(connection: sqlalchemy.Connection, source: str, value: str, run_ids: Sequence[str]) -> Values:
+    """Keys and values in the order of the runs, cut by the number that each run has: both queries are of one snapshot,
+    and a run id beside each of the values would cost a third more time."""
+    if not run_ids:
+        return {}
+    # SQL by hand: composing a thousand bound parameters would take SQLAlchemy longer than the query takes.
+    marker = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    chosen = f"FROM {source} WHERE run_uuid IN ({', '.join([marker] * len(run_ids))})"
+    ids = tuple(run_ids)
+    counted = _rows(
+        connection.exec_driver_sql(f"SELECT run_uuid, count(*) {chosen} GROUP BY run_uuid ORDER BY run_uuid", ids)
+    )
+    rows = _rows(connection.exec_driver_sql(f"SELECT key, {value} {chosen} ORDER BY run_uuid", ids))
+    if sum(count for _, count in counted) != len(rows):
+        raise Unreadable(f"two readings of table {source} in one transaction differ")
+    if not rows:
+        return {}
+    names, values = zip(*rows, strict=True)
+    cut: Values = {}
+    start = 0
+    for run_id, count in counted:
+        cut[run_id] = names[start : start + count], values[start : start + count]
+        start += count
+    return cut
+
+
+def _rows(result: sqlalchemy.CursorResult[Any]) -> list[tuple[Any, ...]]:
+    """The driver's own tuples: SQLAlchemy's rows would take as long again as the database."""
+    try:
+        return list(result.cursor.fetchall())
+    finally:
+        result.close()
+
+
+@cache
+def _expected_revision() -> str:
+    try:
+        from mlflow.store.db.utils import _get_latest_schema_revision
+
+        return str(_get_latest_schema_revision())
+    except Exception as error:  # a private function: another MLflow may lack it, and then nothing is known
+        raise Unreadable(f"the installed MLflow does not name its schema ({type(error).__name__})") from error
