@@ -198,6 +198,15 @@ class ResumableTrainer(SFTTrainer):
 
     keeper: Keeper
 
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """A point of the eval/loss curve. The generators are left as they were: a data loader draws from the one that
+        dropout draws from, and a probe, which never evaluates, would see other steps than the fine-tune."""
+        before = random_states()
+        try:
+            return dict(super().evaluate(*args, **kwargs))
+        finally:
+            set_random_states(*before)
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.keeper.save(self)
 
