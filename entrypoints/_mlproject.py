@@ -11,7 +11,20 @@ import sys
 
 from predictor.config import parameters
 
-VERBS = ("main", "finetune", "probe", "meta", "promote", "predict", "prepare", "convert", "sweep", "lab", "pretrain")
+VERBS = (
+    "main",
+    "finetune",
+    "probe",
+    "meta",
+    "promote",
+    "predict",
+    "prepare",
+    "convert",
+    "sweep",
+    "lab",
+    "import-lab",
+    "pretrain",
+)
 """Entry points in the order of the newcomer's journey."""
 
 _HEAD = """\
@@ -30,8 +43,14 @@ def render() -> str:
     return _HEAD + "\n".join(_entry_point(verb) for verb in VERBS)
 
 
+def module_of(verb: str) -> str:
+    """The module that runs an entry point."""
+    return f"entrypoints.{verb.replace('-', '_')}"
+
+
 def _entry_point(verb: str) -> str:
-    module = importlib.import_module(f"entrypoints.{verb}")
+    name = module_of(verb)
+    module = importlib.import_module(name)
     fields = parameters(module.CONFIG)
     lines = [
         f"  # {' '.join((module.__doc__ or '').strip().split(chr(10) * 2)[0].split())}",
@@ -43,7 +62,7 @@ def _entry_point(verb: str) -> str:
         entry = f"      {field.name}: {{type: {kind}, default: {_yaml(field.default)}}}"
         lines.append(f"{entry:<62}  # {field.metadata['help']}")
     flags = " ".join(f"--{field.name} {{{field.name}}}" for field in fields)
-    lines.append(f'    command: "python -m entrypoints.{verb} {flags}"')
+    lines.append(f'    command: "python -m {name} {flags}"')
     return "\n".join(lines) + "\n"
 
 

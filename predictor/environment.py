@@ -15,6 +15,8 @@ _SWITCHES = {
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     # Git output in the log of every run helps nobody; the code revision is a tag.
     "GIT_PYTHON_REFRESH": "quiet",
+    # Two lines with addresses for each run that ends, between our own.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     # MLflow's own bar between ours.
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

@@ -39,7 +39,7 @@ def test_defaults_survive_yaml_and_the_command_line():
 
     project = yaml.safe_load((ROOT / "MLproject").read_text())
     for verb, entry in project["entry_points"].items():
-        config = importlib.import_module(f"entrypoints.{verb}").CONFIG
+        config = importlib.import_module(_mlproject.module_of(verb)).CONFIG
         texts = {name: str(parameter["default"]) for name, parameter in entry["parameters"].items()}
         assert from_strings(config, texts) == config(), verb
 
@@ -73,9 +73,13 @@ def test_help_names_every_parameter(verb: str):
     from predictor.config import parameters
 
     done = subprocess.run(
-        [sys.executable, "-m", f"entrypoints.{verb}", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", _mlproject.module_of(verb), "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    for field in parameters(importlib.import_module(f"entrypoints.{verb}").CONFIG):
+    for field in parameters(importlib.import_module(_mlproject.module_of(verb)).CONFIG):
         assert re.search(rf"^  {field.name} ", done.stdout, re.M), field.name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
@@ -63,7 +64,7 @@ def _unreachable(uri: str, error: Exception) -> TrackingError:
     )
 
 
-def experiment_id(client: MlflowClient, name: str | None = None) -> str:
+def experiment_id(client: Any, name: str | None = None) -> str:
     """The id of an experiment by name, made when absent; the one of `mlflow run` or 'Default' when no name is given."""
     if name is None:
         given = os.environ.get("MLFLOW_EXPERIMENT_ID")
