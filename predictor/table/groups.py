@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import chain
+
+import numpy as np
 
 SHARE = 0.01
 """Two sketches share rows when they have this part of the smaller one in common, and at least one hash."""
@@ -23,21 +26,32 @@ def dataset_groups(sketches: Mapping[str, Sequence[str]]) -> dict[str, str]:
             name = parent[name]
         return name
 
-    hashes = {name: frozenset(sketch) for name, sketch in sketches.items()}
+    rows = {name: tuple(sorted(set(sketch))) for name, sketch in sketches.items()}
     # Datasets with equal sketches join at once, which keeps the counting below linear for repeated subsets.
-    first: dict[frozenset[str], str] = {}
-    for name in sorted(hashes):
-        if hashes[name]:
-            same = first.setdefault(hashes[name], name)
-            parent[name] = same
+    first: dict[tuple[str, ...], str] = {}
+    for name in sorted(rows):
+        if rows[name]:
+            parent[name] = first.setdefault(rows[name], name)
     holders: dict[str, list[str]] = defaultdict(list)
+    repeated = _repeated(list(first))
     for name in sorted(first.values()):
         common: Counter[str] = Counter()
-        for row in hashes[name]:
-            common.update(holders[row])
-            holders[row].append(name)
+        for row in rows[name]:
+            if hash(row) in repeated:
+                common.update(holders[row])
+                holders[row].append(name)
         for other, count in common.items():
-            if count >= max(1.0, SHARE * min(len(hashes[name]), len(hashes[other]))):
+            if count >= max(1.0, SHARE * min(len(rows[name]), len(rows[other]))):
                 a, b = sorted((root(name), root(other)))
                 parent[b] = a
     return {name: root(name) for name in sketches}
+
+
+def _repeated(sketches: Sequence[Sequence[str]]) -> set[int]:
+    """Python's hashes of the rows that more than one sketch holds, and perhaps of a few others with the same hash.
+
+    Most rows stand in one dataset only. To remember their holders would take 200 bytes for each of them.
+    """
+    hashed = np.fromiter(map(hash, chain.from_iterable(sketches)), dtype=np.int64)
+    hashed.sort()
+    return set(hashed[1:][hashed[1:] == hashed[:-1]].tolist())
