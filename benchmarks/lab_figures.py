@@ -1,4 +1,4 @@
-"""The figures and tables of docs/lab.md: `python -m benchmarks.lab_figures docs/lab/finetunes.jsonl docs/lab`."""
+"""The figures and tables of docs/lab.md, from the runs of the package: `python -m benchmarks.lab_figures`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,21 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 
+from predictor.flows.lab_runs import lab_runs_path
 from predictor.lab import FAMILIES, base_model_path
 from predictor.lab.lessons import LADDER
+from predictor.lab.specification import parse
+from predictor.schema.archive import read_archive
+
+STANDARD = {
+    "learning_rate": 5e-3,
+    "lora_r": 8,
+    "lora_alpha": 32,
+    "lora_dropout": 0.0,
+    "epochs": 3.0,
+    "batch_size": 16,
+}
+"""Hj of the families' figure."""
 
 
 def curve(folder: Path) -> None:
@@ -37,9 +50,23 @@ def curve(folder: Path) -> None:
     figure.savefig(folder / "pretraining.png", dpi=100)
 
 
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """The archived runs with the family and the dial of their datasets."""
+    archive = read_archive(path)
+    rows = []
+    for record in archive.records:
+        name = parse(record.dataset)
+        hp = {key: record.hp[key] for key in STANDARD}
+        row = {"family": name.family, "dial": name.dial, "data_seed": name.seed, "seed": record.seed}
+        row |= {"standard": hp == STANDARD, "hp": record.hp, "dataset": record.dataset}
+        rows.append(row | {key: record.scores[key] for key in ("exact_match", "n")})
+    return rows
+
+
 def families(rows: list[dict[str, Any]], folder: Path) -> list[tuple[str, float, list[dict[str, Any]]]]:
     """One panel a family; returns (family, Spearman's ρ of the dial with exact match, rows)."""
-    grouped = {name: [r for r in rows if r["part"] == "families" and r["family"] == name] for name, _ in FAMILIES}
+    chosen = [row for row in rows if row["standard"] and row["data_seed"] == 1 and row["seed"] == 1]
+    grouped = {name: [row for row in chosen if row["family"] == name] for name, _ in FAMILIES}
     grouped = {name: sorted(found, key=lambda r: r["dial"]) for name, found in grouped.items() if len(found) > 1}
     columns = 4
     figure, axes = plt.subplots(-(-len(grouped) // columns), columns, figsize=(13, 11), sharey=True)
@@ -66,36 +93,52 @@ def families(rows: list[dict[str, Any]], folder: Path) -> list[tuple[str, float,
 
 
 def noise(rows: list[dict[str, Any]], folder: Path) -> list[tuple[str, list[float]]]:
-    """The scores of each configuration over its seeds."""
+    """The scores of each configuration that was trained with three seeds or more."""
     grouped: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        if row["part"] == "noise":
-            grouped[f"{row['family']} {row['dial']:g}"].append(row["exact_match"])
-    figure, axis = plt.subplots(figsize=(7, 3))
+        grouped[
+            f"{row['dataset'].removeprefix('lab:')}, learning rate {row['hp']['learning_rate']:g}" + _others(row)
+        ].append(row["exact_match"])
+    grouped = {name: found for name, found in grouped.items() if len(found) >= 3}
+    figure, axis = plt.subplots(figsize=(9, 6))
     for index, scores in enumerate(grouped.values()):
         axis.plot(scores, [index] * len(scores), "o", alpha=0.7, color="tab:blue")
     axis.set_yticks(range(len(grouped)), list(grouped))
-    axis.set_xlabel("score/exact_match, one point a seed (data and training)")
+    axis.set_xlabel("score/exact_match, one point a seed")
     axis.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(folder / "seed_noise.png", dpi=100)
     return list(grouped.items())
 
 
-def main(results: Path, folder: Path) -> None:
-    rows = [json.loads(line) for line in results.read_text().splitlines()]
+def _others(row: dict[str, Any]) -> str:
+    """The rest of Hj, so that no two configurations share a name."""
+    rest = {key: row["hp"][key] for key in ("lora_r", "lora_alpha", "lora_dropout", "epochs", "batch_size")}
+    return "" if all(rest[key] == STANDARD[key] for key in rest) else f" {rest}"
+
+
+def main(folder: Path) -> None:
+    rows = rows_of(lab_runs_path())
     curve(folder)
     scores = [row["exact_match"] for row in rows]
     low, high = np.quantile(scores, (0.25, 0.75))
-    print(f"{len(rows)} fine-tunes: min {min(scores):.3f}, max {max(scores):.3f}, IQR {high - low:.3f}")
+    print(f"{len(rows)} fine-tunes of {len({row['dataset'] for row in rows})} datasets: ", end="")
+    print(f"min {min(scores):.3f}, max {max(scores):.3f}, IQR {high - low:.3f}")
     print("| family | Spearman ρ | dial → exact match |\n|---|---|---|")
-    for name, rho, found in families(rows, folder):
+    shown = families(rows, folder)
+    for name, rho, found in shown:
         points = ", ".join(f"{row['dial']:g} → {row['exact_match']:.3f}" for row in found)
         print(f"| `{name}` | {rho:+.2f} | {points} |")
+    alone = [row["exact_match"] for _, _, found in shown for row in found]
+    low, high = np.quantile(alone, (0.25, 0.75))
+    print(f"these {len(alone)} alone: min {min(alone):.3f}, max {max(alone):.3f}, IQR {high - low:.3f}")
     print("| configuration | seeds | mean | standard deviation |\n|---|---|---|---|")
-    for name, found in noise(rows, folder):
+    found_noise = noise(rows, folder)
+    for name, found in found_noise:
         print(f"| {name} | {len(found)} | {np.mean(found):.3f} | {np.std(found, ddof=1):.3f} |")
+    pooled = np.sqrt(np.mean([np.var(found, ddof=1) for _, found in found_noise]))
+    print(f"pooled standard deviation between seeds: {pooled:.4f}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/lab"))

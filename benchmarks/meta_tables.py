@@ -25,16 +25,17 @@ from predictor.meta.validate import fit_on, validate  # noqa: E402
 from predictor.table import Table  # noqa: E402
 
 MODEL = "m2m100"
+GROUPS = "source_lang,target_lang"
 # What is known before the fine-tune: the data, the languages, and the scores of cheaper models and of the base model.
 FEATURES = (
     r"size|genetic|geographic|syntactic|inventory|phonological|featural|avg_|overlap|ttr|jsd|tf_idf|st_similarity"
-    rf"|eng_target|^(trfm|small100_ft|small100_noft|{MODEL}_noft)_spBLEU_mean$"
+    r"|eng_target|^(trfm|small100_ft|small100_noft|{model}_noft)_spBLEU_mean$"
 )
 FIRST_TENTH = 500
 
 
 def mt560(folder: Path) -> None:
-    table = _translations(folder / "proxylm_mt560.csv", "source_lang,target_lang")
+    table = translations(folder / "proxylm_mt560.csv")
     budget = Budget.for_rows(len(table))
     for split in ("random", "lolo"):
         for found in validate(table, split, budget, with_baselines=False):
@@ -47,8 +48,8 @@ def mt560(folder: Path) -> None:
 
 
 def nusa(folder: Path) -> None:
-    taught = _translations(folder / "proxylm_mt560.csv", "source_lang,target_lang")
-    tested = _translations(folder / "proxylm_nusa.csv", "source_lang,target_lang")
+    taught = translations(folder / "proxylm_mt560.csv")
+    tested = translations(folder / "proxylm_nusa.csv")
     budget = Budget.for_rows(len(taught))
     tuned = tune(taught.matrix, taught.y, taught.group, categorical=(), trials=budget.trials, budget=budget, seed=0)
     model = fit_on(taught, np.arange(len(taught)), tuned.recipe, seed=0, threads=1)
@@ -78,8 +79,8 @@ def peft(folder: Path) -> None:
     )
 
 
-def _translations(path: Path, group: str) -> Table:
-    return Table.from_file(path, f"{MODEL}_ft_spBLEU_mean", group, features=FEATURES)
+def translations(path: Path, model: str = MODEL) -> Table:
+    return Table.from_file(path, f"{model}_ft_spBLEU_mean", GROUPS, features=FEATURES.format(model=model))
 
 
 TABLES = {"peft": peft, "nusa": nusa, "mt560": mt560}

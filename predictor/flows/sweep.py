@@ -129,8 +129,10 @@ def _sweep(config: SweepConfig, plan: Plan, run, progress: Progress, started: fl
     from predictor.sweep.driver import drive
     from predictor.tracking import read_records, spool
     from predictor.tracking.lease import CRASHED, reap
+    from predictor.tracking.store import prepare_for_many
 
     uri = str(run.client.tracking_uri)
+    prepare_for_many(uri)
     for ended in reap(run.client, run.experiment_id):
         progress.note(f"run {ended.info.run_id} was abandoned by its process and is marked KILLED")
     name = run.client.get_experiment(run.experiment_id).name

@@ -64,6 +64,44 @@ def _unreachable(uri: str, error: Exception) -> TrackingError:
     )
 
 
+def prepare_for_many(uri: str) -> bool:
+    """Let readers and one writer work on an SQLite store at once (write-ahead log), where that is safe.
+
+    It is not on a network file system, whose locks SQLite cannot trust, and needless with any other store.
+
+    Returns:
+        Whether the store has a write-ahead log now.
+    """
+    import sqlite3
+
+    from sqlalchemy.engine import make_url
+
+    if not uri.startswith("sqlite:"):
+        return False
+    file = make_url(uri).database
+    if not file or file.startswith("file:") or not os.path.exists(file) or _is_remote(file):
+        return False
+    connection = sqlite3.connect(file, timeout=30.0)
+    try:
+        return bool(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal")
+    except sqlite3.OperationalError:  # somebody is writing: the store works without it, only with more waiting
+        return False
+    finally:
+        connection.close()
+
+
+def _is_remote(file: str) -> bool:
+    """Whether the file lies on a network file system, as far as psutil can tell."""
+    import psutil
+
+    places = {part.mountpoint: part.fstype for part in psutil.disk_partitions(all=True)}
+    folder = os.path.realpath(file)
+    while folder not in places and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    kind = places.get(folder, "")
+    return kind.startswith(("nfs", "cifs", "smb", "fuse", "9p", "lustre", "ceph", "gpfs", "beegfs", "afs"))
+
+
 def experiment_id(client: Any, name: str | None = None) -> str:
     """The id of an experiment by name, made when absent; the one of `mlflow run` or 'Default' when no name is given."""
     if name is None:

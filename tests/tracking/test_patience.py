@@ -18,6 +18,7 @@ from predictor.errors import ResultsWait, TrackingError
 from predictor.schema import keys
 from predictor.tracking import connect, spool, tracked_run
 from predictor.tracking.patience import PatientClient, passes
+from predictor.tracking.store import prepare_for_many
 
 
 class Shaky:
@@ -208,3 +209,14 @@ def test_only_known_faults_pass():
     assert passes(GONE)
     assert passes(MlflowException("(sqlite3.OperationalError) database is locked"))
     assert not passes(MlflowException("INVALID_PARAMETER_VALUE"))
+
+
+def test_an_sqlite_store_on_a_local_disk_gets_a_write_ahead_log(store: str, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("predictor.tracking.store._is_remote", lambda file: True)
+    assert not prepare_for_many(store)
+    monkeypatch.setattr("predictor.tracking.store._is_remote", lambda file: False)
+    assert prepare_for_many(store)
+    assert sqlite3.connect(tmp_path / "mlflow.db").execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert not prepare_for_many("http://127.0.0.1:1")
+    assert not prepare_for_many(f"sqlite:///{tmp_path}/absent.db")
+    assert not (tmp_path / "absent.db").exists()
