@@ -1,7 +1,7 @@
 """What each ingredient of the predictor brings: `python -m benchmarks.meta_ablation FOLDER TABLE MODEL [FOLDS]`.
 
 FOLDER holds the tables of `benchmarks.meta_tables`; TABLE is `mt560` or `nusa`, MODEL `m2m100` or `nllb`. Every line
-has fixed settings and 300 rounds (nothing is tuned), on the same folds: each language left out in turn as source and
+has fixed settings and 180 rounds (nothing is tuned), on the same folds: each language left out in turn as source and
 as target, or FOLDS groups of languages. Printed: the mean over languages of the RMSE, and the RMSE over all rows.
 """
 
@@ -25,7 +25,7 @@ from predictor.meta.splits import group_folds  # noqa: E402
 from predictor.meta.validate import fit_on  # noqa: E402
 from predictor.table import Table  # noqa: E402
 
-ROUNDS = 300
+ROUNDS = 180
 
 
 def main(arguments: list[str]) -> int:
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     folds = int(arguments[3]) if len(arguments) > 3 else len(table)
     started = time.process_time()
     shape = {"num_leaves": min(15, 3 + len(table) // 40), "min_child_share": min(0.1, 10.0 / len(table))}
-    common = {**shape, "learning_rate": 0.06, "rounds": ROUNDS}
+    common = {**shape, "learning_rate": 0.1, "rounds": ROUNDS}
     plain = Settings(linear="none", **common)
     most = Settings(linear="none", feature_fraction=0.8, **common)
     booster = Settings(linear="none", feature_fraction=0.8, differences=6, **common)

@@ -61,7 +61,7 @@ def _trees(table: Table, columns: list[int]) -> Guess:
 
     def guess(train: np.ndarray, test: np.ndarray) -> np.ndarray:
         x = table.matrix[:, columns]
-        model = fit(x[train], table.y[train], Recipe((Settings(linear=False),)), categorical=categorical)
+        model = fit(x[train], table.y[train], Recipe((Settings(linear="none"),)), categorical=categorical)
         return model.predict(x[test])
 
     return guess

@@ -18,7 +18,7 @@ from predictor.meta.price import price
 from predictor.meta.words import reasons
 from predictor.table import FeatureSchema
 
-FORMAT = 1
+FORMAT = 2
 FILE = "predictor.json"
 
 

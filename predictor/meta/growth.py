@@ -9,7 +9,7 @@ import numpy as np
 from predictor.meta.validate import Validation, fit_on
 from predictor.table import Table
 
-SHARES = (0.25, 0.5, 0.75, 1.0)
+SHARES = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Growth:
     """Error on unseen groups against the number of rows that taught.
 
     Attributes:
-        rows: mean number of rows that taught, for each of :data:`SHARES`.
+        rows: mean number of rows that taught, for each of :data:`SHARES`, and in the grouped validation itself.
         rmse: the error then, in the target's unit.
         exponent: of rmse ∝ rows^(−exponent), by least squares in logarithms, never below 0.
     """
@@ -37,7 +37,7 @@ def growth(table: Table, grouped: Validation, seed: int, threads: int, repeats: 
     rows, rmse = [], []
     for share in SHARES:
         squares, taught = [], []
-        for repeat in range(repeats if share < 1.0 else 1):
+        for repeat in range(repeats):
             for number, (block, tuned) in enumerate(zip(grouped.blocks, grouped.tuned, strict=True)):
                 part = _part(labels, block.tuning, share, seed + 100 * repeat + number)
                 test = np.concatenate([test for _, test in block.folds])
@@ -46,6 +46,8 @@ def growth(table: Table, grouped: Validation, seed: int, threads: int, repeats: 
                 taught.append(len(part))
         rows.append(float(np.mean(taught)))
         rmse.append(float(np.sqrt(np.mean(np.concatenate(squares)))))
+    rows.append(float(np.mean([len(train) for block in grouped.blocks for train, _ in block.folds])))
+    rmse.append(float(np.sqrt(np.mean((grouped.predicted - table.y) ** 2))))
     slope = float(np.polyfit(np.log(rows), np.log(np.maximum(rmse, 1e-12)), 1)[0])
     return Growth(tuple(rows), tuple(rmse), max(0.0, -slope))
 

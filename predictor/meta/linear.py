@@ -8,6 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from predictor.meta.differences import strongest
+from predictor.meta.settings import Line
+
+LEAST_ALPHA = 0.01
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -84,6 +89,17 @@ def fit_linear(matrix: np.ndarray, y: np.ndarray, alpha: float, skip: Sequence[i
     low = z.min(axis=0) if len(columns) else np.zeros(0)
     high = z.max(axis=0) if len(columns) else np.zeros(0)
     return Linear(columns, center, scale, low, high, coef, mean, intercept - float(mean @ coef))
+
+
+def fit_line_to(which: Line, matrix: np.ndarray, y: np.ndarray, alpha: float, skip: Sequence[int]) -> Linear | None:
+    """The linear part that :class:`predictor.meta.settings.Settings` asks for; the strongest feature gets the least
+    penalty, as there is nothing that it could be confused with."""
+    if which == "none":
+        return None
+    if which == "all":
+        return fit_linear(matrix, y, alpha, skip)
+    others = set(range(matrix.shape[1])) - set(strongest(matrix, y, 1, skip).tolist())
+    return fit_linear(matrix, y, LEAST_ALPHA, tuple(others))
 
 
 def _ridge(z: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import Any
 import lightgbm
 import numpy as np
 
-from predictor.meta.linear import Linear, fit_linear
+from predictor.meta.differences import NONE, narrow, strongest_pairs, widen
+from predictor.meta.linear import Linear, fit_line_to
 from predictor.meta.settings import Settings, binning
 
 
@@ -28,23 +29,25 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Member:
-    """ŷ = linear(x) + booster(x), or base + booster(x) without a linear part.
+    """ŷ = linear(x) + booster(x, differences of x), or base + booster(…) without a linear part.
 
     Attributes:
         columns: positions, in the whole matrix, of the features that it reads.
         base: the training mean, when there is no linear part.
+        pairs: (k, 2) positions among the columns whose differences the booster reads too.
     """
 
     columns: np.ndarray
     base: float
     linear: Linear | None
     booster: lightgbm.Booster | None
+    pairs: np.ndarray
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """(n,) from the whole matrix (n, d)."""
         x = matrix[:, self.columns]
         out = np.full(len(x), self.base) if self.linear is None else self.linear.predict(x)
-        return out if self.booster is None else out + self.booster.predict(x, num_threads=1)
+        return out if self.booster is None else out + self.booster.predict(widen(x, self.pairs), num_threads=1)
 
     def contributions(self, matrix: np.ndarray) -> np.ndarray:
         """(n, d + 1), the base value last; 0 for features that the member does not read."""
@@ -55,7 +58,8 @@ class Member:
         else:
             own = self.linear.contributions(x)
         if self.booster is not None:
-            own += np.asarray(self.booster.predict(x, pred_contrib=True, num_threads=1))
+            values = np.asarray(self.booster.predict(widen(x, self.pairs), pred_contrib=True, num_threads=1))
+            own += narrow(values, self.pairs)
         out = np.zeros((len(x), matrix.shape[1] + 1))
         out[:, self.columns] = own[:, :-1]
         out[:, -1] = own[:, -1]
@@ -76,8 +80,8 @@ class Model:
         """SHAP values, (n, d + 1), the base value last; each row sums to its prediction.
 
         The trees' values are LightGBM's own `pred_contrib` (Lundberg et al. 2018, TreeSHAP: what shap.TreeExplainer
-        calls for a LightGBM model); the linear part's are exact; Shapley values of a sum or mean of models are the sum
-        or mean of theirs.
+        calls for a LightGBM model); half of what a difference of two features brings goes to each of them; the linear
+        part's are exact; Shapley values of a sum or mean of models are the sum or mean of theirs.
         """
         return np.mean([member.contributions(matrix) for member in self.members], axis=0)
 
@@ -92,6 +96,7 @@ class Model:
                     "base": member.base,
                     "linear": member.linear.to_json() if member.linear else None,
                     "booster": None if member.booster is None else len(texts),
+                    "pairs": member.pairs.tolist(),
                 }
             )
             if member.booster is not None:
@@ -107,6 +112,7 @@ class Model:
                     base=float(part["base"]),
                     linear=Linear.from_json(part["linear"]) if part["linear"] else None,
                     booster=None if part["booster"] is None else lightgbm.Booster(model_str=texts[part["booster"]]),
+                    pairs=np.array(part["pairs"], dtype=int).reshape(-1, 2),
                 )
                 for part in parts
             )
@@ -128,22 +134,25 @@ def fit(
         categorical: positions of the columns that hold category codes.
     """
     everything = tuple(range(matrix.shape[1]))
-    binned: dict[tuple[int, ...], lightgbm.Dataset] = {}
+    binned: dict[tuple[tuple[int, ...], int], tuple[np.ndarray, lightgbm.Dataset]] = {}
     members = []
     for number, settings in enumerate(recipe.members):
         columns = recipe.kept if settings.screened else everything
         x = matrix[:, columns]
         codes = [i for i, column in enumerate(columns) if column in categorical]
-        linear = fit_linear(x, y, settings.alpha, skip=codes) if settings.linear else None
-        base, booster = float(y.mean()), None
+        linear = fit_line_to(settings.linear, x, y, settings.alpha, codes)
+        base, booster, pairs = float(y.mean()), None, NONE
         if settings.rounds > 0:
-            if columns not in binned:
-                binned[columns] = dataset(x, y, codes)
-            binned[columns].set_label(y - (linear.predict(x) if linear else base))
-            booster = start(binned[columns], settings, seed + number, threads)
+            key = (tuple(columns), settings.differences)
+            if key not in binned:
+                pairs = strongest_pairs(x, y, settings.differences, codes)
+                binned[key] = pairs, dataset(widen(x, pairs), y, codes)
+            pairs, data = binned[key]
+            data.set_label(y - (linear.predict(x) if linear else base))
+            booster = start(data, settings, seed + number, threads)
             for _ in range(settings.rounds):
                 booster.update()
-        members.append(Member(np.array(columns, dtype=int), base, linear, booster))
+        members.append(Member(np.array(columns, dtype=int), base, linear, booster, pairs))
     for member in members:
         if member.booster is not None:
             member.booster.free_dataset()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
+
+Line = Literal["none", "one", "all"]
+"""Which features the linear part reads: none (no linear part), the strongest one, or all."""
 
 
 @dataclass(frozen=True)
@@ -13,15 +16,16 @@ class Settings:
 
     Attributes:
         screened: read only the features that screening kept.
-        linear: fit a ridge part first and boost its residuals.
+        linear: what the ridge part reads, whose residuals are boosted.
         alpha: ridge penalty for each row, on standardised features.
         learning_rate, num_leaves, feature_fraction, bagging_fraction, lambda_l2, extra_trees: LightGBM's.
         min_child_share: LightGBM's min_child_samples as a share of the rows, never below 2.
+        differences: this many of the strongest features are also read as the difference of each pair.
         rounds: boosting rounds; 0 leaves the ridge part (or the mean) alone.
     """
 
     screened: bool = False
-    linear: bool = True
+    linear: Line = "all"
     alpha: float = 0.1
     learning_rate: float = 0.05
     num_leaves: int = 7
@@ -30,6 +34,7 @@ class Settings:
     bagging_fraction: float = 0.8
     lambda_l2: float = 1.0
     extra_trees: bool = False
+    differences: int = 0
     rounds: int = 100
 
     def lightgbm(self, rows: int, seed: int, threads: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ FIRST = re.compile(
 )
 """The features that the rough predictor reads: Hj, size, initial loss, semantic diversity of the outputs, similarity of
 input and output, perplexity, loss decay, mean gradient norm."""
-DEFAULT = Settings(linear=False)
+DEFAULT = Settings(linear="none")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from predictor.meta.validate import LEVEL, Validation, fit_on, permutation_contr
 from predictor.table import Table
 
 OnStep = Callable[[str], None]
+EXPLAINED_ROWS = 1000
+"""Mean SHAP values of thousands of rows are those of a thousand."""
 MIN_GROWTH_ROWS = 20
 """A learning curve over fewer rows than this is noise."""
 
@@ -32,7 +34,8 @@ class Trained:
     Attributes:
         validations: split → validation, the grouped one first.
         permuted_r2: R² of the same procedure on shuffled targets.
-        importance: feature → mean absolute SHAP value over the table, in the target's unit, largest first.
+        importance: feature → mean absolute SHAP value over the rows (a thousand of many), in the target's unit,
+            largest first.
         steps: rough, all features, screened, refined, in the grouped split.
         tiers: the predictors of the cheaper tiers, in the grouped split.
         growth: error against the number of runs; None with too few rows.
@@ -113,7 +116,8 @@ def train(
     for name, (cheap, _, step) in reversed(cheaper.items()):
         recipe = restrict(tuned.recipe, table.schema.names, cheap.schema.names)
         estimators[name] = _estimator(cheap, recipe, step.predicted, seed, threads)
-    contributions = np.abs(estimators[main].model.contributions(table.matrix)[:, :-1]).mean(axis=0)
+    shown = table.matrix[:: max(1, len(table) // EXPLAINED_ROWS)]
+    contributions = np.abs(estimators[main].model.contributions(shown)[:, :-1]).mean(axis=0)
     order = np.argsort(-contributions, kind="stable")
     return Trained(
         bundle=Bundle(

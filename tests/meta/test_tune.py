@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from predictor.meta.blend import better, blend, group_errors
+from predictor.meta.curves import View, checkpoints
+from predictor.meta.differences import narrow, strongest, strongest_pairs, widen
+from predictor.meta.model import Recipe, fit
+from predictor.meta.settings import Settings
+from predictor.meta.splits import group_folds
+
+
+@pytest.fixture(scope="module")
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def test_the_strongest_features_vary_and_follow_the_target(rng: np.random.Generator) -> None:
+    y = rng.normal(size=50)
+    matrix = np.column_stack([rng.normal(size=50), -y + 0.1 * rng.normal(size=50), np.ones(50), y, np.full(50, np.nan)])
+    assert strongest(matrix, y, 2).tolist() == [3, 1]
+    assert strongest(matrix, y, 9).tolist() == [3, 1, 0]
+    assert strongest(matrix, y, 1, skip=[3]).tolist() == [1]
+    assert strongest_pairs(matrix, y, 3).tolist() == [[3, 1], [3, 0], [1, 0]]
+    assert strongest_pairs(matrix, y, 0).shape == (0, 2)
+
+
+def test_a_feature_known_for_few_rows_is_not_strong_by_luck(rng: np.random.Generator) -> None:
+    y = rng.normal(size=200)
+    rare = np.full(200, np.nan)
+    rare[:2] = y[:2]
+    assert strongest(np.column_stack([rare, y + rng.normal(size=200)]), y, 1).tolist() == [1]
+
+
+def test_a_difference_is_read_and_half_of_it_goes_to_each_feature() -> None:
+    matrix = np.array([[1.0, 4.0, 2.0], [np.nan, 4.0, 2.0]])
+    pairs = np.array([[1, 2], [0, 1]])
+    np.testing.assert_array_equal(widen(matrix, pairs)[:, 3:], [[2.0, -3.0], [2.0, np.nan]])
+    values = np.array([[1.0, 2.0, 3.0, 10.0, 20.0, 5.0]])
+    np.testing.assert_array_equal(narrow(values, pairs), [[11.0, 17.0, 8.0, 5.0]])
+
+
+def test_differences_find_what_lies_between_two_features(rng: np.random.Generator) -> None:
+    level = rng.uniform(0, 10, size=400)
+    a, b = level + rng.normal(size=400), level + rng.normal(size=400)
+    y = 0.2 * level + np.sign(a - b)
+    matrix = np.column_stack([a, b])
+    error = {}
+    for differences in (0, 2):
+        recipe = Recipe((Settings(linear="none", differences=differences),))
+        model = fit(matrix[:300], y[:300], recipe)
+        error[differences] = np.std(model.predict(matrix[300:]) - y[300:])
+    assert error[2] < 0.8 * error[0]
+
+
+def test_a_line_through_the_strongest_feature_reads_no_other(rng: np.random.Generator) -> None:
+    matrix = rng.normal(size=(40, 3))
+    y = matrix[:, 1] + 0.1 * rng.normal(size=40)
+    model = fit(matrix, y, Recipe((Settings(linear="one", rounds=0),)))
+    assert np.flatnonzero(np.abs(model.contributions(matrix)[:, :-1]).sum(axis=0)).tolist() == [1]
+
+
+def test_a_huge_group_counts_as_one() -> None:
+    codes = np.repeat([0, 1, 2], [1000, 10, 10])
+    error = np.repeat([3.0, 1.0, 1.0], [1000, 10, 10])
+    assert group_errors(error, codes).tolist() == [3.0, 1.0, 1.0]
+
+
+def test_better_means_by_more_than_a_standard_error_over_groups() -> None:
+    error = np.full(10, 2.0)
+    assert better(error - 0.1, error)
+    assert not better(error - np.r_[1.0, np.full(9, -0.05)], error)
+    assert not better(error[:1] - 1.0, error[:1])
+
+
+def test_the_blend_keeps_the_defaults_until_a_trial_helps_in_most_groups(rng: np.random.Generator) -> None:
+    groups, each = 30, 4
+    codes = np.repeat(np.arange(groups), each)
+    y = rng.normal(size=groups * each)
+    default = y + rng.normal(size=len(y))
+    lucky = y + 1.01 * (default - y)
+    lucky[:each] = y[:each]  # better in a single group
+    better = y + 0.2 * rng.normal(size=len(y))
+    assert blend(np.array([default, default, lucky]), y, codes, [0, 1], 4) == [0, 0, 1, 1]
+    assert blend(np.array([default, default, better]), y, codes, [0, 1], 4) == [0, 1, 2, 2]
+    assert blend(np.array([default, better]), y, codes, [0], 1) == [0]
+
+
+def test_a_curve_predicts_only_rows_that_did_not_teach(rng: np.random.Generator) -> None:
+    matrix, y = rng.normal(size=(60, 3)), rng.normal(size=60)
+    folds = group_folds(np.repeat(np.arange(12), 5), 4, seed=0)
+    steps = checkpoints(20)
+    settings = Settings(num_leaves=3, differences=2)
+    curve = View(matrix, (0, 1, 2), y, folds, (), 2).curve(settings, steps, 8, seed=0, threads=1)
+    assert curve.shape == (len(steps), 60)
+    train, test = folds[0]
+    other = y.copy()
+    other[test] += 100.0
+    again = View(matrix, (0, 1, 2), other, folds[:1], (), 2).curve(settings, steps, 8, seed=0, threads=1)
+    np.testing.assert_array_equal(again[:8, test], curve[:8, test])
+    assert len(train) + len(test) == 60
