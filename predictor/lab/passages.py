@@ -88,7 +88,7 @@ def _fresh(draw: Callable[[], str], used: set[str]) -> str:
     """
     for _ in range(50):
         value = draw()
-        beginnings = {word[:3] if word[0].isupper() else word for word in value.split() if word != "The"}
+        beginnings = {word[:3] if word[0].isupper() else word for word in value.split()}
         if not beginnings & used:
             break
     used |= beginnings

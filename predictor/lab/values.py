@@ -1,4 +1,7 @@
-"""What can stand as the answer of a question: made-up names, and phrases out of everyday words."""
+"""What can stand as the answer of a question: made-up names, and phrases out of everyday words.
+
+The first word of a value shows its kind.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,18 @@ ANIMALS: Final = words("""
     mule newt owl parrot pig pony rabbit raven robin sheep snake spider swan toad turtle wolf wren
 """)
 COLOURS: Final = words("""
-    beige black blue bronze brown copper cream crimson golden green grey pink purple red scarlet silver violet
+    beige black blue brown cream crimson green grey indigo maroon navy olive orange pink purple red scarlet teal violet
     white yellow
+""")
+TEMPERS: Final = words("""
+    bold calm clever fat greedy lame lazy noisy old plump proud quick shy sleepy tame thin tiny wild wise young
+""")
+CONDITIONS: Final = words("""
+    borrowed covered creaky dusty fast heavy hired leaky light muddy open rented rickety rusty shiny slow
+    spare sturdy worn
+""")
+DIRECTIONS: Final = words("""
+    Cape East Fort Great Inner Lake Little Lower Mount New North Outer Port South Upper West
 """)
 INSTRUMENTS: Final = words("""
     accordion bagpipe banjo bassoon bugle cello clarinet cornet drum dulcimer fiddle flute gong guitar harp horn
@@ -72,21 +85,21 @@ TITLES_OF_PEOPLE: Final = words("""
 """)
 
 DRAW: Final[dict[str, Callable[[Random, str], str]]] = {
-    "place": lambda rng, pool: draw_word(rng, "place", pool),
+    "place": lambda rng, pool: f"{rng.choice(DIRECTIONS)} {draw_word(rng, 'place', pool)}",
     "person": lambda rng, pool: f"{rng.choice(TITLES_OF_PEOPLE)} {draw_word(rng, 'given', pool)}",
     "date": lambda rng, pool: f"{rng.choice(MONTHS)} {rng.randrange(1, 29)}",
     "subject": lambda rng, pool: rng.choice(SUBJECTS),
     "language": lambda rng, pool: draw_word(rng, "language", pool),
-    "firm": lambda rng, pool: f"{draw_word(rng, 'place', pool)} {rng.choice(FIRMS)}",
+    "firm": lambda rng, pool: f"{rng.choice(FIRMS)} {draw_word(rng, 'place', pool)}",
     "award": lambda rng, pool: f"{draw_word(rng, 'family', pool)} {rng.choice(AWARDS)}",
     "job": lambda rng, pool: rng.choice(JOBS),
     "year": lambda rng, pool: str(rng.randrange(1700, 2000)),
-    "animal": lambda rng, pool: f"{rng.choice(COLOURS)} {rng.choice(ANIMALS)}",
+    "animal": lambda rng, pool: f"{rng.choice(TEMPERS)} {rng.choice(ANIMALS)}",
     "instrument": lambda rng, pool: rng.choice(INSTRUMENTS),
     "dish": lambda rng, pool: f"{rng.choice(DISHES)} {rng.choice(COURSES)}",
     "colour": lambda rng, pool: rng.choice(COLOURS),
     "things": lambda rng, pool: f"{rng.choice(MATERIALS)} {rng.choice(THINGS)}",
-    "vehicle": lambda rng, pool: f"{rng.choice(COLOURS)} {rng.choice(VEHICLES)}",
-    "title": lambda rng, pool: f"The {rng.choice(MOODS)} {rng.choice(TITLES)}",
+    "vehicle": lambda rng, pool: f"{rng.choice(CONDITIONS)} {rng.choice(VEHICLES)}",
+    "title": lambda rng, pool: f"{rng.choice(MOODS)} {rng.choice(TITLES)}",
 }
 """Kind of value → draws one, its made-up words out of the pool."""
