@@ -96,23 +96,24 @@ class EndedRuns:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _write(self.folder, runs)
-            if len(self._files) >= _FILES:
-                self._merge()
         except OSError as error:
             _log.debug("%s cannot be written: %s", self.folder, error)
 
-    def _merge(self) -> None:
-        """One file in place of those that were read, with the latest ending of each run."""
+    def merge(self) -> None:
+        """When there are many, put one file in place of those that were read, with the latest ending of each run."""
+        if len(self._files) < _FILES:
+            return
         latest = {run_id: (file, row) for _, file in self._files for row, (run_id, _, _) in enumerate(file.endings)}
-        _write(
-            self.folder,
-            (
-                (Listed(run_id, file.endings[row][1], 0, file.endings[row][2]), file.kept(row))
-                for run_id, (file, row) in latest.items()
-            ),
+        runs = (
+            (Listed(run_id, file.endings[row][1], 0, file.endings[row][2]), file.kept(row))
+            for run_id, (file, row) in latest.items()
         )
-        for path, _ in self._files:
-            path.unlink(missing_ok=True)
+        try:
+            _write(self.folder, runs)
+            for path, _ in self._files:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            _log.debug("%s cannot be written: %s", self.folder, error)
 
 
 class _File:

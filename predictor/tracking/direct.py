@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from array import array
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
@@ -17,6 +17,10 @@ from predictor.tracking.shapes import HpShapes, MetricShapes
 
 _CHUNK = 1000
 """Runs in one transaction: less than a tenth of a second in which SQLite's writers wait."""
+
+
+_FLUSH = 20_000
+"""New runs that wait in memory to be kept, each of them about a kilobyte."""
 
 
 def read(uri: str, selection: Selection) -> list[RunRecord]:
@@ -42,8 +46,10 @@ def read(uri: str, selection: Selection) -> list[RunRecord]:
             runs = iter(listed)
             while chunk := list(islice(runs, _CHUNK)):
                 records += reading.records(chunk)
-        if cache and len(reading.new) >= WORTH:
-            cache.add((run, kept) for run, kept in reading.new if run.run_id in ended)
+                reading.keep(ended, _FLUSH)
+        reading.keep(ended, WORTH)
+        if cache:
+            cache.merge()
         return records
     finally:
         database.close()
@@ -69,6 +75,12 @@ class _Reading:
             params = self._database.params(connection, unknown)
             metrics = self._database.metrics(connection, unknown)
         return [self._record(run, tags, kept.get(run.run_id) or self._fresh(run, params, metrics)) for run in chunk]
+
+    def keep(self, ended: Collection[str], least: int) -> None:
+        """Hand the new runs that have ended to the cache, once there are at least so many runs."""
+        if self._cache and len(self.new) >= least:
+            self._cache.add((run, kept) for run, kept in self.new if run.run_id in ended)
+            self.new = []
 
     def _fresh(self, run: Listed, params: Values, metrics: Values) -> Kept:
         names, values = self._metrics.pick(*metrics.get(run.run_id, ((), ())))

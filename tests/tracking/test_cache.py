@@ -1,0 +1,151 @@
+"""The local copy of runs that have ended: never anything but the store's present state."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from predictor.schema import RunRecord
+from predictor.tracking import cache, direct, read_records
+from predictor.tracking.cache import EndedRuns, Kept, store_identity
+from predictor.tracking.database import Database, Listed
+from tests.tracking.populated import Populated, plain
+
+
+class Cached:
+    """A store that is read through a cache, however few its runs are; `asked` are the runs whose metrics were read."""
+
+    def __init__(self, populated: Populated, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.populated, self.folder, self.asked = populated, folder, []
+        original = Database.metrics
+
+        def metrics(connection: object, run_ids: Sequence[str]) -> object:
+            self.asked += run_ids
+            return original(connection, run_ids)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Database, "metrics", staticmethod(metrics))
+        monkeypatch.setenv("PREDICTOR_CACHE", str(folder))
+        monkeypatch.setattr(direct, "WORTH", 1)
+        self.read()
+
+    def read(self) -> list[RunRecord]:
+        self.asked.clear()
+        return read_records(self.populated.names)
+
+    @property
+    def files(self) -> list[Path]:
+        return sorted(self.folder.rglob("*.parquet"))
+
+
+@pytest.fixture
+def cached(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cached:
+    return Cached(Populated(store), tmp_path / "cache", monkeypatch)
+
+
+def test_only_runs_that_have_not_ended_are_read_again(cached: Cached) -> None:
+    assert plain(cached.read()) == plain(cached.populated.expected)
+    assert cached.asked == [record.run_id for record in cached.populated.expected if record.status == "RUNNING"]
+    assert len(cached.files) == 1
+
+
+def test_what_people_do_in_the_ui_shows_at_once(cached: Cached) -> None:
+    client, first = cached.populated.client, cached.populated.expected[0].run_id
+    client.set_tag(first, "predictor.failure", "a human said so")
+    assert cached.read()[0].failure == "a human said so"
+    client.delete_run(first)
+    assert first not in {record.run_id for record in cached.read()}
+    client.restore_run(first)
+    assert cached.read()[0].run_id == first
+    client.delete_tag(first, "predictor.kind")
+    assert first not in {record.run_id for record in cached.read()}
+
+
+def test_a_resumed_run_is_read_anew(cached: Cached) -> None:
+    client, first = cached.populated.client, cached.populated.expected[0].run_id
+    client.update_run(first, status="RUNNING")
+    client.log_metric(first, "probe/late", 5.0)
+    assert cached.read()[0].probe["late"] == 5.0
+    client.set_terminated(first, "FINISHED", end_time=999_999)
+    assert cached.read()[0].probe["late"] == 5.0
+    assert first in cached.asked
+    assert cached.read()[0].probe["late"] == 5.0
+    assert first not in cached.asked
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped", "empty", "text"])
+def test_a_damaged_file_is_rebuilt(cached: Cached, harm: str) -> None:
+    [path] = cached.files
+    content = path.read_bytes()
+    at = content.index(struct.pack("<d", 3 / 7))  # one of the values
+    harmed = {
+        "cut": content[: len(content) // 2],
+        "flipped": content[:at] + b"\x00" + content[at + 1 :],
+        "empty": b"",
+        "text": b"not a table",
+    }
+    path.write_bytes(harmed[harm])
+    assert plain(cached.read()) == plain(cached.populated.expected)
+    assert len(cached.asked) == len(cached.populated.expected)
+    assert path not in cached.files
+    assert len(cached.files) == 1
+
+
+def test_a_folder_that_cannot_be_written_only_costs_time(
+    cached: Cached, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("PREDICTOR_CACHE", str(tmp_path / "file"))
+    assert plain(cached.read()) == plain(cached.populated.expected)
+
+
+def test_a_small_store_leaves_no_files(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREDICTOR_CACHE", str(tmp_path / "cache"))
+    Populated(store)
+    read_records()
+    assert not (tmp_path / "cache").exists()
+
+
+def _ended(number: int, end_time: int = 1) -> Listed:
+    return Listed(f"run-{number}", "FINISHED", 0, end_time)
+
+
+def _keep(folder: Path, *runs: Listed) -> EndedRuns:
+    ended = EndedRuns("store", folder)
+    ended.load({})
+    ended.add((run, Kept(("probe/x",), [float(run.end_time or 0)], "{}")) for run in runs)
+    return ended
+
+
+def test_many_files_become_one_and_the_latest_ending_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_FILES", 3)
+    _keep(tmp_path, _ended(0), _ended(1))
+    _keep(tmp_path, _ended(2))
+    _keep(tmp_path, _ended(0, end_time=2))
+    behind, ahead = EndedRuns("store", tmp_path), EndedRuns("store", tmp_path)
+    wanted = {run.run_id: run for run in (_ended(0, end_time=2), _ended(1))}  # the merge keeps the others too
+    behind.load(wanted)
+    ahead.load(wanted)
+    ahead.merge()
+    assert len(list(tmp_path.rglob("*.parquet"))) == 1
+    # A process that had read the files before they were merged goes on, and merges once more.
+    assert behind.get("run-0") == Kept(("probe/x",), [2.0], "{}")
+    behind.merge()
+    after = EndedRuns("store", tmp_path)
+    after.load({**wanted, "run-2": _ended(2)})
+    assert [after.get(f"run-{k}") is not None for k in range(4)] == [True, True, True, False]
+    assert after.get("run-0") == Kept(("probe/x",), [2.0], "{}")
+
+
+def test_stores_are_told_apart_and_no_password_is_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert store_identity("sqlite:///a.db") == store_identity(f"sqlite:///{tmp_path}/a.db")
+    assert store_identity("sqlite:///a.db") != store_identity("sqlite:///b.db")
+    assert store_identity("postgresql://u:secret@h/d") == store_identity("postgresql+psycopg2://u:other@h/d")
+    assert "secret" not in store_identity("postgresql://u:secret@h/d")
+    _keep(tmp_path, _ended(0))
+    other = EndedRuns("another store", tmp_path)
+    other.load({"run-0": _ended(0)})
+    assert other.get("run-0") is None
