@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import os
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -69,18 +69,9 @@ class Encoder:
         _write(path, encoded)
         return encoded
 
-    @cached_property
+    @property
     def _model(self) -> SentenceTransformer:
-        folder = self.folder or _installed_folder()
-        _check(folder)
-        # sentence-transformers costs 4 s to import alone and 1 s where TRL is loaded already. It is kept for its exact
-        # pooling and tokenizer settings, and because this line runs only when the cache does not know the texts.
-        from sentence_transformers import SentenceTransformer
-
-        with _without_progress_bar():
-            model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-        model.max_seq_length = self.max_tokens
-        return model
+        return _load(self.folder or _installed_folder(), self.max_tokens)
 
     def _cache_path(self, texts: Sequence[str]) -> Path:
         """One file for each list of texts, named by everything that determines the vectors."""
@@ -88,6 +79,20 @@ class Encoder:
         for text in texts:
             identity.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
         return (self.cache_dir or _default_cache()) / "embeddings" / f"{identity.hexdigest()[:32]}.npz"
+
+
+@functools.lru_cache(maxsize=1)
+def _load(folder: Path, max_tokens: int) -> SentenceTransformer:
+    """The model; a worker that probes one dataset after another reads its weights once."""
+    _check(folder)
+    # sentence-transformers costs 4 s to import alone and 1 s where TRL is loaded already. It is kept for its exact
+    # pooling and tokenizer settings, and because this line runs only when the cache does not know the texts.
+    from sentence_transformers import SentenceTransformer
+
+    with _without_progress_bar():
+        model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    model.max_seq_length = max_tokens
+    return model
 
 
 @contextlib.contextmanager
