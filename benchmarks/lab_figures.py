@@ -134,9 +134,9 @@ def main(folder: Path) -> None:
     print(f"these {len(alone)} alone: min {min(alone):.3f}, max {max(alone):.3f}, IQR {high - low:.3f}")
     print("| configuration | seeds | mean | standard deviation |\n|---|---|---|---|")
     found_noise = noise(rows, folder)
-    for name, found in found_noise:
-        print(f"| {name} | {len(found)} | {np.mean(found):.3f} | {np.std(found, ddof=1):.3f} |")
-    pooled = np.sqrt(np.mean([np.var(found, ddof=1) for _, found in found_noise]))
+    for name, values in found_noise:
+        print(f"| {name} | {len(values)} | {np.mean(values):.3f} | {np.std(values, ddof=1):.3f} |")
+    pooled = np.sqrt(np.mean([np.var(values, ddof=1) for _, values in found_noise]))
     print(f"pooled standard deviation between seeds: {pooled:.4f}")
 
 
