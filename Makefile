@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: quickstart test venv check lint types fuzz benchmark
+.PHONY: quickstart test venv check lint types fuzz benchmark kill-sweep rerun-lab
 
 quickstart: venv  ## the whole idea in one run: fine-tunes, predictor, registry, ranking
 	mlflow run . --env-manager local --experiment-name quickstart
@@ -36,6 +36,12 @@ benchmark: venv  ## the figures of docs/benchmarks.md; give the machine to it al
 	python -m benchmarks.step_time
 	python -m benchmarks.evaluation
 	python -m benchmarks.overheads
+
+kill-sweep: venv  ## 200 SIGKILLs over sweeps of 40 fine-tunes; about half an hour
+	python -m benchmarks.kill_sweep 200
+
+rerun-lab: venv  ## five of the package's runs, drawn at random, made again and compared
+	python -m benchmarks.rerun_lab
 
 MLproject: predictor/config.py entrypoints/*.py
 	python -m entrypoints._mlproject > $@
