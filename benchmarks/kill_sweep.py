@@ -82,7 +82,7 @@ def disturb(plan: Path, experiment: str, rng: Random, most: int) -> Counter[str]
     kills: Counter[str] = Counter()
     process = start(plan, experiment)
     while kills.total() < most:
-        time.sleep(rng.uniform(0.05, 3.0))
+        time.sleep(rng.uniform(0.05, 2.0))
         if process.poll() is not None:
             if process.returncode == 0:
                 break
@@ -91,7 +91,7 @@ def disturb(plan: Path, experiment: str, rng: Random, most: int) -> Counter[str]
         found = victims(process)
         if not found["worker"]:
             continue  # it is still starting: nothing has been claimed
-        role = rng.choices(("worker", "sweep", "server"), (6, 3, 1))[0]
+        role = rng.choices(("worker", "sweep", "server"), (16, 3, 1))[0]
         try:
             os.kill(rng.choice(found[role]), signal.SIGKILL)
         except (ProcessLookupError, IndexError):
