@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from predictor import environment
@@ -69,7 +70,7 @@ def peft(folder: Path) -> None:
         table = Table.from_file(
             path, "test_acc", "experiment", features="^early|^(r|alpha|lr|wd|opt|trainable|mem_max)$"
         )
-    budget = Budget(trials=20, inner_trials=12, folds=5, max_rounds=200, fits=len(table))
+    budget = replace(Budget.for_rows(len(table)), fits=len(table))
     found = validate(table, "group", budget, with_baselines=False)[0]
     loss = table.rows[f"early train loss {FIRST_TENTH}"].to_numpy()
     print(

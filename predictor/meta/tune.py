@@ -27,8 +27,6 @@ DIFFERENCES = 6
 """So many of the strongest features are also read as differences."""
 USUAL_ROUNDS = 18.0
 """Rounds times learning rate that are used unless cross-validation speaks against them."""
-DEFAULTS = 2
-"""The first trials, so many, are where the average begins."""
 _COMMON = {"feature_fraction": 0.8, "bagging_fraction": 0.8, "lambda_l2": 1.0}
 
 
@@ -64,7 +62,7 @@ class Budget:
         if rows < FEW_ROWS:
             budget = cls(trials=20, inner_trials=7, folds=4, max_rounds=40, repeats=1)
         elif rows < 600:
-            budget = cls(trials=40, inner_trials=12, max_rounds=200, repeats=3)
+            budget = cls(trials=40, inner_trials=12, max_rounds=200, repeats=3, members=6)
         elif rows < 4000:
             budget = cls(trials=24, inner_trials=8, folds=4, max_rounds=250, repeats=1)
         else:
@@ -139,7 +137,8 @@ def tune(
     for each in _defaults(few, alpha, views[True].best_alpha(ALPHAS)):
         study.enqueue_trial({**_first(len(y)), **each})
     study.optimize(objective, n_trials=trials)
-    begin = range(min(trials, DEFAULTS))
+    # The first default, and the better of the next two.
+    begin = [0, min((1, 2), key=lambda i: history[i])] if trials > 2 else list(range(trials))
     chosen = blend(np.array(predicted), y, codes, begin, budget.members)
     members = tuple(
         replace(
@@ -163,15 +162,15 @@ def _rounds(errors: Sequence[np.ndarray], usual: int) -> int:
 
 
 def _defaults(few: bool, alpha: float, alpha_screened: float) -> list[dict[str, Any]]:
-    """The first trials. The first two, averaged, are where :func:`predictor.meta.blend.blend` begins.
+    """The first trials. The first, averaged with the better of the next two, is where the blend begins.
 
-    A booster knows no trend beyond what it saw and a line through the strongest feature knows little else; their errors
-    differ. With few rows trees have too little to split, and a ridge on all features takes the booster's place.
+    A booster knows no trend beyond what it saw; one over a line through the strongest feature, or over a ridge on all,
+    does, and their errors differ. With few rows trees have too little to split, and the ridge comes first.
     """
     plain = {"screened": False, "alpha": alpha, "extra_trees": False}
     booster, line, ridge = ({**plain, "linear": each} for each in ("none", "one", "all"))
     rest = [{**ridge, "screened": True, "alpha": alpha_screened}, {**booster, "extra_trees": True}]
-    return [line, ridge, booster, *rest] if few else [booster, line, ridge, *rest]
+    return [ridge, line, booster, *rest] if few else [booster, line, ridge, *rest]
 
 
 def _first(rows: int) -> dict[str, float | int | bool]:

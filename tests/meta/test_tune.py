@@ -9,6 +9,7 @@ from predictor.meta.differences import narrow, strongest, strongest_pairs, widen
 from predictor.meta.model import Recipe, fit
 from predictor.meta.settings import Settings
 from predictor.meta.splits import group_folds
+from predictor.meta.tune import Budget, tune
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,17 @@ def test_a_curve_predicts_only_rows_that_did_not_teach(rng: np.random.Generator)
     again = View(matrix, (0, 1, 2), other, folds[:1], (), 2).curve(settings, steps, 8, seed=0, threads=1)
     np.testing.assert_array_equal(again[:8, test], curve[:8, test])
     assert len(train) + len(test) == 60
+
+
+def test_a_small_budget_still_begins_with_the_defaults(rng: np.random.Generator) -> None:
+    matrix = rng.normal(size=(80, 4))
+    y = matrix[:, 0] + 0.3 * rng.normal(size=80)
+    groups = np.repeat(np.arange(16), 5)
+    budget = Budget(trials=3, inner_trials=1, folds=3, max_rounds=10)
+    for trials, kinds in ((1, 1), (3, 2)):
+        found = tune(matrix, y, groups, categorical=(), trials=trials, budget=budget, seed=0)
+        members = found.recipe.members
+        assert members[0].linear == "none"
+        assert len({settings.linear for settings in members}) >= kinds
+        assert 2 <= len(members) <= budget.members
+        assert all(settings.differences for settings in members)
