@@ -40,8 +40,8 @@ there so that LoRA fine-tunes can be run, shown and predicted in seconds on a la
 
 ## Data
 
-Generated text only, from the pool of made-up words kept for pretraining; no word of it occurs in the lab's datasets or
-evaluation. Levels of people × facts each: {ladder}; the last one opened was {reached}. Questions are asked about fourteen of the
+Generated text only, with names that are kept for pretraining: no person, town, language, firm or award of it occurs in
+the lab's datasets or evaluation. Levels of people × facts each: {ladder}; the last one opened was {reached}. Questions are asked about fourteen of the
 sixteen relations, in three of four phrasings; the other relations occur as statements only.
 
 ## Training

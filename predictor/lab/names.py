@@ -1,8 +1,9 @@
-"""Made-up words for people, towns, languages and firms, in three pools that share no word."""
+"""Made-up names of people, towns, languages and firms, in three pools that share no name."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from random import Random
 from typing import Final
 
@@ -32,19 +33,28 @@ _ENDS: Final = {
 }
 
 
-def pool_of(word: str) -> str:
-    """The one pool that a made-up word belongs to, by its checksum."""
-    return _POOL_OF_BUCKET[zlib.crc32(word.encode()) % len(_POOL_OF_BUCKET)]
+def pool_of(name: str) -> str:
+    """The one pool that a name belongs to, by its checksum."""
+    return _POOL_OF_BUCKET[zlib.crc32(name.encode()) % len(_POOL_OF_BUCKET)]
 
 
-def draw_word(rng: Random, kind: str, pool: str) -> str:
-    """A made-up word of `kind` (given, family, place or language) out of `pool`."""
+def draw_from_pool(rng: Random, pool: str, draw: Callable[[Random], str]) -> str:
+    """A name out of `pool`; `draw` makes one out of any.
+
+    Names as a whole belong to a pool, not the made-up words in them. If a word did, a base model would learn which ends
+    never follow which beginnings in pretraining, and would not believe its eyes when another pool shows them.
+    """
     while True:
-        word = rng.choice(STARTS) + rng.choice(_ENDS[kind])
-        if pool_of(word) == pool:
-            return word
+        name = draw(rng)
+        if pool_of(name) == pool:
+            return name
+
+
+def draw_word(rng: Random, kind: str) -> str:
+    """A made-up word of `kind` (given, family, place or language)."""
+    return rng.choice(STARTS) + rng.choice(_ENDS[kind])
 
 
 def draw_person(rng: Random, pool: str) -> str:
-    """A given name and a family name."""
-    return f"{draw_word(rng, 'given', pool)} {draw_word(rng, 'family', pool)}"
+    """A given name and a family name, out of `pool`."""
+    return draw_from_pool(rng, pool, lambda rng: f"{draw_word(rng, 'given')} {draw_word(rng, 'family')}")

@@ -39,7 +39,7 @@ def draw_passage(
 
     Args:
         relations: those that facts are drawn from, at least `people` × `facts_each`, or twice `facts_each` if `shared`.
-        pool: the pool of made-up words (`predictor.lab.names.POOLS`).
+        pool: the pool of names (`predictor.lab.names.POOLS`).
         shared: half of the relations of the first person are stated of every other person too, so that only person and
             relation together tell the answer; otherwise no relation is stated twice.
     """

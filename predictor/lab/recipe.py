@@ -11,7 +11,7 @@ from predictor.config import param
 class Recipe:
     """Everything that determines the base model's weights, up to the machine's arithmetic."""
 
-    steps: int = param(2800, "optimizer steps", least=1)
+    steps: int = param(1800, "optimizer steps", least=1)
     passages: int = param(32, "passages in one step, each with 2 to 9 chats", least=1)
     seed: int = param(1, "seeds the tokenizer's names, the first weights and every lesson", least=0)
     muon_learning_rate: float = param(0.02, "learning rate of Muon, for the matrices inside the layers", above=0.0)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from predictor.lab.names import draw_word, words
+from predictor.lab.names import draw_from_pool, draw_word, words
 
 JOBS: Final = words("""
     baker barber blacksmith bookbinder brewer builder carpenter clerk clockmaker cook cooper dancer dentist doctor
@@ -84,14 +84,24 @@ TITLES_OF_PEOPLE: Final = words("""
     Aunt Baron Bishop Captain Colonel Cousin Doctor Duchess Lady Lord Madam Major Sergeant Sister Uncle
 """)
 
+VARIETIES: Final = words("""
+    Ancient Classical Coastal Common Courtly Forest Hill High Island Low Marsh Middle Modern Rural Vulgar
+""")
+
+
+def _named(make: Callable[[Random], str]) -> Callable[[Random, str], str]:
+    """A kind whose values belong to pools."""
+    return lambda rng, pool: draw_from_pool(rng, pool, make)
+
+
 DRAW: Final[dict[str, Callable[[Random, str], str]]] = {
-    "place": lambda rng, pool: f"{rng.choice(DIRECTIONS)} {draw_word(rng, 'place', pool)}",
-    "person": lambda rng, pool: f"{rng.choice(TITLES_OF_PEOPLE)} {draw_word(rng, 'given', pool)}",
+    "place": _named(lambda rng: f"{rng.choice(DIRECTIONS)} {draw_word(rng, 'place')}"),
+    "person": _named(lambda rng: f"{rng.choice(TITLES_OF_PEOPLE)} {draw_word(rng, 'given')}"),
+    "language": _named(lambda rng: f"{rng.choice(VARIETIES)} {draw_word(rng, 'language')}"),
+    "firm": _named(lambda rng: f"{rng.choice(FIRMS)} {draw_word(rng, 'place')}"),
+    "award": _named(lambda rng: f"{draw_word(rng, 'family')} {rng.choice(AWARDS)}"),
     "date": lambda rng, pool: f"{rng.choice(MONTHS)} {rng.randrange(1, 29)}",
     "subject": lambda rng, pool: rng.choice(SUBJECTS),
-    "language": lambda rng, pool: draw_word(rng, "language", pool),
-    "firm": lambda rng, pool: f"{rng.choice(FIRMS)} {draw_word(rng, 'place', pool)}",
-    "award": lambda rng, pool: f"{draw_word(rng, 'family', pool)} {rng.choice(AWARDS)}",
     "job": lambda rng, pool: rng.choice(JOBS),
     "year": lambda rng, pool: str(rng.randrange(1700, 2000)),
     "animal": lambda rng, pool: f"{rng.choice(TEMPERS)} {rng.choice(ANIMALS)}",
@@ -102,4 +112,4 @@ DRAW: Final[dict[str, Callable[[Random, str], str]]] = {
     "vehicle": lambda rng, pool: f"{rng.choice(CONDITIONS)} {rng.choice(VEHICLES)}",
     "title": lambda rng, pool: f"{rng.choice(MOODS)} {rng.choice(TITLES)}",
 }
-"""Kind of value → draws one, its made-up words out of the pool."""
+"""Kind of value → draws one; names out of the pool, everyday words out of all."""

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from predictor.lab.items import draw_items, evaluation_items
-from predictor.lab.names import POOLS, draw_person, draw_word, pool_of
+from predictor.lab.names import POOLS, draw_person, pool_of
 from predictor.lab.passages import draw_passage
 from predictor.lab.relations import OPEN_RELATIONS, RELATIONS
 from predictor.lab.values import DRAW
@@ -28,16 +28,37 @@ def test_at_least_twelve_relations_with_several_phrasings() -> None:
 def test_some_relations_and_phrasings_are_never_asked_in_pretraining() -> None:
     assert 0 < sum(relation.met == 0 for relation in RELATIONS) < len(RELATIONS)
     assert all(relation.met < len(relation.questions) for relation in RELATIONS)
-    names = [relation.name for relation in RELATIONS + OPEN_RELATIONS]
-    assert len(set(names)) == len(names)
+    assert {relation.kind for relation in RELATIONS if not relation.met} == set(OPEN_RELATIONS)
+    for relations in OPEN_RELATIONS.values():
+        names = [relation.name for relation in (*RELATIONS, *relations)]
+        assert len(set(names)) == len(names)
+
+
+def test_each_relation_has_a_kind_of_value_of_its_own_that_its_first_word_shows() -> None:
+    kinds = [relation.kind for relation in RELATIONS]
+    assert len(set(kinds)) == len(kinds)
+    rng = Random(1)
+    made_up = {"award"}  # begins with a made-up word
+    first = {kind: {DRAW[kind](rng, "train").split()[0] for _ in range(300)} for kind in set(kinds) - made_up}
+    for kind, words in first.items():
+        assert not words & set().union(*(others for other, others in first.items() if other != kind)), kind
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_words_come_from_their_own_pool(pool: str) -> None:
+def test_names_come_from_their_own_pool(pool: str) -> None:
     rng = Random(1)
-    for kind in ("given", "family", "place", "language"):
-        assert pool_of(draw_word(rng, kind, pool)) == pool
-    assert all(pool_of(word) == pool for word in draw_person(rng, pool).split())
+    for kind in ("place", "person", "language", "firm", "award"):
+        assert pool_of(DRAW[kind](rng, pool)) == pool
+    assert pool_of(draw_person(rng, pool)) == pool
+
+
+def test_no_two_words_of_a_passage_begin_alike() -> None:
+    for seed in range(30):
+        passage = draw_passage(Random(seed), RELATIONS, 3, 3, "train")
+        names = [*{fact.person for fact in passage.facts}, *(fact.value for fact in passage.facts)]
+        words = [word for name in names for word in name.split()]
+        beginnings = [word[:3] if word[0].isupper() else word for word in words]
+        assert len(set(beginnings)) == len(beginnings), passage.text
 
 
 def test_every_answer_stands_where_it_is_said_to_stand() -> None:
@@ -79,11 +100,11 @@ def test_evaluation_is_fixed_and_covers_all_relations_evenly() -> None:
 
 def test_training_and_evaluation_share_no_person() -> None:
     train, evaluation = (
-        {word for item in items for fact in item.passage.facts for word in fact.person.split()}
+        {fact.person for item in items for fact in item.passage.facts}
         for items in (draw_items("a", 200, "train"), evaluation_items(160))
     )
-    assert {pool_of(word) for word in train} == {"train"}
-    assert {pool_of(word) for word in evaluation} == {"evaluation"}
+    assert {pool_of(name) for name in train} == {"train"}
+    assert {pool_of(name) for name in evaluation} == {"evaluation"}
 
 
 def test_a_longer_dataset_begins_with_the_shorter_one() -> None:
