@@ -53,23 +53,12 @@ def _finetune(config: FinetuneConfig, run, progress: Progress) -> RunRecord:  # 
     from predictor.finetune.train import save_adapter
     from predictor.flows.evaluation import evaluate, write_predictions
     from predictor.flows.look import Look
-    from predictor.flows.materials import gather, keep_rejections, mlflow_inputs, refusals
-    from predictor.flows.opening import identity, opening_record, write_config
+    from predictor.flows.opening import begin, identity, write_config
     from predictor.flows.stopwatch import Stopwatch, peak_memory_mb
     from predictor.report.learning_curve import learning_curve
-    from predictor.schema import encode
 
     watch = Stopwatch()
-    with watch.part("read"):
-        materials = gather(config)
-    record = opening_record(keys.KIND_FINETUNE, config, materials)
-    opening = encode(record)
-    run.describe(params=opening.params, tags=opening.tags)
-    run.inputs(mlflow_inputs(config, materials))
-    for name, dataset in (("train", materials.dataset), ("eval", materials.evaluation)):
-        if keep_rejections(run, dataset, name):
-            progress.note(refusals(dataset))
-
+    materials, record = begin(keys.KIND_FINETUNE, config, run, watch, progress)
     curves: dict[str, list[tuple[int, float]]] = {}
 
     def on_log(step: int, values: Mapping[str, float]) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from predictor.config import WITHOUT_EFFECT, FinetuneConfig, canonical_hash
 from predictor.data.fingerprint import Fingerprint
-from predictor.flows.materials import Materials, base_model_source
+from predictor.flows.materials import Materials, base_model_source, gather, keep_rejections, mlflow_inputs, refusals
+from predictor.flows.stopwatch import Stopwatch
+from predictor.progress import Progress
 from predictor.revision import code_revision
-from predictor.schema import RunRecord, hp_values, keys
+from predictor.schema import RunRecord, encode, hp_values, keys
+
+if TYPE_CHECKING:
+    from predictor.tracking import TrackedRun
 
 
 def opening_record(kind: str, config: FinetuneConfig, materials: Materials) -> RunRecord:
@@ -31,6 +37,23 @@ def opening_record(kind: str, config: FinetuneConfig, materials: Materials) -> R
         code_revision=code_revision(),
         hp=hp_values(config.hyperparameters),
     )
+
+
+def begin(
+    kind: str, config: FinetuneConfig, run: TrackedRun, watch: Stopwatch, progress: Progress
+) -> tuple[Materials, RunRecord]:
+    """Read the data and write on the run what is known before any model is loaded: Hj, tags, the datasets as MLflow's
+    inputs, and the rows that were refused, which are also named to the person who watches."""
+    with watch.part("read"):
+        materials = gather(config)
+    record = opening_record(kind, config, materials)
+    encoded = encode(record)
+    run.describe(params=encoded.params, tags=encoded.tags)
+    run.inputs(mlflow_inputs(config, materials))
+    for name, dataset in (("train", materials.dataset), ("eval", materials.evaluation)):
+        if keep_rejections(run, dataset, name):
+            progress.note(refusals(dataset))
+    return materials, record
 
 
 def identity(config: FinetuneConfig, record: RunRecord) -> str:

@@ -25,10 +25,8 @@ def probe_dataset(
         PredictorError: whatever was wrong; the run is FAILED with the reason in a tag.
     """
     from predictor.flows.look import Look
-    from predictor.flows.materials import gather, keep_rejections, mlflow_inputs, refusals
-    from predictor.flows.opening import identity, opening_record, write_config
+    from predictor.flows.opening import begin, identity, write_config
     from predictor.flows.stopwatch import Stopwatch, peak_memory_mb
-    from predictor.schema import encode
     from predictor.tracking import tracked_run
 
     check(config)
@@ -39,14 +37,7 @@ def probe_dataset(
         run_name=f"probe {config.dataset.rsplit('/', 1)[-1]}",
     ) as run:
         watch = Stopwatch()
-        with watch.part("read"):
-            materials = gather(config)
-        record = opening_record(keys.KIND_PROBE, config, materials)
-        opening = encode(record)
-        run.describe(params=opening.params, tags=opening.tags)
-        run.inputs(mlflow_inputs(config, materials))
-        if keep_rejections(run, materials.dataset, "train"):
-            progress.note(refusals(materials.dataset))
+        materials, record = begin(keys.KIND_PROBE, config, run, watch, progress)
         look = Look(config, materials, watch, progress)
         look.before_training()
         if "train" in config.tier_list:
