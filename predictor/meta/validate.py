@@ -9,6 +9,7 @@ import numpy as np
 
 from predictor.errors import ConfigError
 from predictor.meta.baselines import baselines
+from predictor.meta.blend import group_errors
 from predictor.meta.interval import coverage
 from predictor.meta.model import Model, Recipe, fit
 from predictor.meta.scores import cost_saved, regret, scores
@@ -181,9 +182,8 @@ def measure(table: Table, predicted: np.ndarray, reference: np.ndarray, labels: 
     out = scores(y, predicted, reference, table.points)
     out.update(regret(y, predicted, table.tasks))
     out["cost_saved"] = cost_saved(y, predicted, table.tasks, table.price)
-    text = np.asarray(labels, dtype=str)
-    by_group = [np.sqrt(np.mean((predicted - y)[text == label] ** 2)) for label in np.unique(text)]
-    out["rmse_group_mean"] = float(np.mean(by_group))
+    _, codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
+    out["rmse_group_mean"] = float(group_errors(predicted - y, codes).mean())
     out["coverage"] = float(np.mean(coverage(predicted - y, labels, LEVEL)))
     return out
 

@@ -87,6 +87,17 @@ def test_coverage_on_new_groups_is_what_was_promised() -> None:
     assert coverage(errors, groups).mean() == pytest.approx(0.9, abs=0.03)
 
 
+def test_coverage_is_that_of_intervals_calibrated_without_the_group() -> None:
+    rng = np.random.default_rng(2)
+    for groups in (rng.integers(0, 5, 60), rng.integers(0, 30, 200)):
+        errors = rng.normal(size=len(groups))
+        found = coverage(errors, groups)
+        for label in np.unique(groups):
+            mine = groups == label
+            half = calibrate(errors[~mine], groups[~mine]).half_width
+            np.testing.assert_array_equal(found[mine], np.abs(errors[mine]) <= half)
+
+
 def test_the_plain_case_agrees_with_mapie() -> None:
     mapie = pytest.importorskip("mapie.regression")
     from sklearn.dummy import DummyRegressor
