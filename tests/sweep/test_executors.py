@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from predictor.sweep import EXECUTORS, Executor, Outcome
@@ -82,6 +84,22 @@ def test_a_worker_that_dies_between_two_jobs_is_replaced(processes: ProcessExecu
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     time.sleep(0.3)
+    assert _do(processes, "b").status == "finished"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked from a server process on Linux only")
+def test_the_server_process_may_be_killed_too(processes: ProcessExecutor):
+    worker = int(_do(processes, "a").run_id.split()[1])
+    server = psutil.Process(worker).ppid()
+    assert server != os.getpid()
+    processes.submit(job("slow"))
+    time.sleep(0.3)
+    os.kill(server, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    outcomes: list[Outcome] = []
+    while not outcomes and time.monotonic() < deadline:
+        outcomes += processes.wait(0.1)
+    assert [(outcome.status, outcome.job.config.dataset) for outcome in outcomes] == [("killed", "slow")]
     assert _do(processes, "b").status == "finished"
 
 

@@ -21,6 +21,8 @@ import psutil
 from predictor.sweep.executors.base import MakeWork, failure
 from predictor.sweep.job import Job, Outcome
 
+_UNKNOWN: Final = 255
+"""What multiprocessing gives for a worker whose server process has ended, and with it the knowledge of its end."""
 _PATIENCE_S: Final = 60.0
 """Seconds that an interrupted worker has to mark its run KILLED."""
 
@@ -118,7 +120,7 @@ class ProcessExecutor:
         assert worker.job is not None
         seconds = time.perf_counter() - worker.since
         name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
-        if name in ("SIGTERM", "SIGINT", "SIGHUP") or code in (0, 130):
+        if name in ("SIGTERM", "SIGINT", "SIGHUP") or code in (0, 130, _UNKNOWN):
             return Outcome(worker.job, "killed", seconds=seconds, message=name)
         if name == "SIGKILL":
             if _out_of_memory_kills() > worker.out_of_memory:
@@ -141,8 +143,19 @@ class ProcessExecutor:
         if self._gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpus[number % len(self._gpus)]
         arguments = (theirs, environment, os.getpid(), self._make_work, self._settings)
-        process = self._context.Process(target=_serve, args=arguments, name=f"sweep-worker-{number}", daemon=True)
-        process.start()
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            process = self._context.Process(target=_serve, args=arguments, name=f"sweep-worker-{number}", daemon=True)
+            try:
+                process.start()
+                break
+            except (
+                OSError,
+                EOFError,
+            ):  # the server process was killed; multiprocessing starts another when it sees that
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
         theirs.close()
         return _Worker(number, process, ours)
 
