@@ -16,7 +16,7 @@ def words(text: str) -> tuple[str, ...]:
 POOLS: Final = ("pretrain", "train", "evaluation")
 _POOL_OF_BUCKET: Final = ("pretrain",) * 6 + ("train",) * 2 + ("evaluation",) * 2
 
-STARTS: Final = tuple(first + vowel + last for first in "BCDFGHJKLMNPRSTVWYZ" for vowel in "aeo" for last in "lnr")
+_STARTS: Final = tuple(first + vowel + last for first in "BCDFGHJKLMNPRSTVWYZ" for vowel in "aeo" for last in "lnr")
 _ENDS: Final = {
     "given": words("""
         bin bra dan dis gan han kas len lia mir nah nin phi ra rek rin sha tan tha vek via vin wen xa yan zia
@@ -31,6 +31,18 @@ _ENDS: Final = {
         dan dese desh dic dish dite doan dul duric gan gese gish guric man mese mish muric
     """),
 }
+_COUNTS: Final = {"given": 60, "family": 50, "place": 40, "language": 20}
+
+
+def _make_words() -> dict[str, tuple[str, ...]]:
+    """So many words of each kind. No two begin alike, so each is a token of its own in a small vocabulary."""
+    rng = Random("made-up words")
+    starts = iter(rng.sample(_STARTS, len(_STARTS)))
+    return {kind: tuple(next(starts) + rng.choice(_ENDS[kind]) for _ in range(n)) for kind, n in _COUNTS.items()}
+
+
+WORDS: Final = _make_words()
+"""Made-up words by kind."""
 
 
 def pool_of(name: str) -> str:
@@ -41,8 +53,8 @@ def pool_of(name: str) -> str:
 def draw_from_pool(rng: Random, pool: str, draw: Callable[[Random], str]) -> str:
     """A name out of `pool`; `draw` makes one out of any.
 
-    Names as a whole belong to a pool, not the made-up words in them. If a word did, a base model would learn which ends
-    never follow which beginnings in pretraining, and would not believe its eyes when another pool shows them.
+    Names as a whole belong to a pool, not the made-up words in them: a base model of a million weights copies only what
+    it has met in pretraining.
     """
     while True:
         name = draw(rng)
@@ -52,7 +64,7 @@ def draw_from_pool(rng: Random, pool: str, draw: Callable[[Random], str]) -> str
 
 def draw_word(rng: Random, kind: str) -> str:
     """A made-up word of `kind` (given, family, place or language)."""
-    return rng.choice(STARTS) + rng.choice(_ENDS[kind])
+    return rng.choice(WORDS[kind])
 
 
 def draw_person(rng: Random, pool: str) -> str:

@@ -35,7 +35,7 @@ class Passage:
 def draw_passage(
     rng: Random, relations: Sequence[Relation], people: int, facts_each: int, pool: str, *, shared: bool = False
 ) -> Passage:
-    """A passage of `people` × `facts_each` statements. No two names or values have words that begin alike.
+    """A passage of `people` × `facts_each` statements. No word occurs in two names or values.
 
     Args:
         relations: those that facts are drawn from, at least `people` × `facts_each`, or twice `facts_each` if `shared`.
@@ -81,15 +81,14 @@ def _write(rng: Random, plan: list[tuple[str, Relation]], pool: str, used: set[s
 
 
 def _fresh(draw: Callable[[], str], used: set[str]) -> str:
-    """A draw none of whose words begins like a word among `used`; marks its words as used.
+    """A draw none of whose words is among `used`; marks its words as used.
 
-    Made-up words begin alike when they share their first syllable. So what follows a piece of a name or value is
-    settled by that piece, and copying an answer is a matter of reading, not of luck.
+    So what follows a word of a name or value is settled by that word, and copying an answer is a matter of reading, not
+    of luck.
     """
     for _ in range(50):
         value = draw()
-        beginnings = {word[:3] if word[0].isupper() else word for word in value.split()}
-        if not beginnings & used:
+        if not used.intersection(value.split()):
             break
-    used |= beginnings
+    used.update(value.split())
     return value

@@ -11,7 +11,7 @@ from predictor.config import param
 class Recipe:
     """Everything that determines the base model's weights, up to the machine's arithmetic."""
 
-    steps: int = param(1800, "optimizer steps", least=1)
+    steps: int = param(1500, "optimizer steps", least=1)
     passages: int = param(32, "passages in one step, each with 2 to 9 chats", least=1)
     seed: int = param(1, "seeds the tokenizer's names, the first weights and every lesson", least=0)
     muon_learning_rate: float = param(0.02, "learning rate of Muon, for the matrices inside the layers", above=0.0)
@@ -21,7 +21,7 @@ class Recipe:
     settled_share: float = param(0.4, "share of the learning rates once copying is learnt", above=0.0, most=1.0)
     decay_share: float = param(0.75, "share of the steps, at the end, in which the rates fall to 2 %", least=0, most=1)
     gate: float = param(0.8, "share of value tokens that must be right before the next level opens", above=0, most=1)
-    vocabulary: int = param(2048, "tokens of the tokenizer", least=512)
+    vocabulary: int = param(2304, "tokens of the tokenizer", least=512)
     width: int = param(128, "hidden size", least=16)
     layers: int = param(4, "transformer layers", least=1)
     heads: int = param(4, "attention heads", least=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from predictor.lab.names import STARTS, draw_person
+from predictor.lab.names import draw_person
 from predictor.lab.relations import OPEN_RELATIONS, RELATIONS
 from predictor.lab.values import DRAW
 
@@ -72,8 +72,6 @@ def _texts(names: int, seed: int) -> Iterator[str]:
             for _ in range(_TEMPLATE_WEIGHT):
                 yield template.replace("{x}", "").replace("{v}", "")
     yield from ["user\nContext:\nQuestion: assistant\nThe text says it is"] * _TEMPLATE_WEIGHT
-    for start in STARTS:
-        yield from [start] * (names // len(STARTS))
     for _ in range(names // 2):
         yield draw_person(rng, "pretrain")
     for draw in DRAW.values():
