@@ -205,6 +205,32 @@ def test_a_store_that_is_away_does_not_hold_up_the_training(store: str, monkeypa
     assert (point.step, point.value) == (1, 2.0)
 
 
+def test_runs_that_name_a_dataset_at_the_same_instant_both_succeed(store: str):
+    from mlflow.entities import Dataset, DatasetInput
+
+    inputs = [DatasetInput(Dataset("eval", "digest", "local", "{}"), [])]
+    client = PatientClient(MlflowClient(connect(store)))
+    failures: list[Exception] = []
+    for number in range(5):
+        start = threading.Barrier(4)
+        inputs[0].dataset._digest = f"digest {number}"
+
+        def name_it(start: threading.Barrier = start) -> None:
+            run_id = client.create_run("0").info.run_id
+            start.wait()
+            try:
+                client.log_inputs(run_id, inputs)
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=name_it) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+
+
 def test_only_known_faults_pass():
     assert passes(GONE)
     assert passes(MlflowException("(sqlite3.OperationalError) database is locked"))
