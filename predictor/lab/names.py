@@ -24,6 +24,12 @@ _ENDS: Final = {
     "family": words("""
         brook croft dale fell gard hurst kin land lock man marsh more rick shaw son stone strom thorn ward well
     """),
+    "friend": words("""
+        bert by die dy ger hilt kin lo mo ny rid sy ton wig zo
+    """),
+    "firm": words("""
+        bank co corp dex gen ium lab lex lux med nex onic tech tron works
+    """),
     "place": words("""
         bay bury by castle cliff dorf field ford gate ham haven holm mere mouth port stead ton vale wick worth
     """),
@@ -31,7 +37,7 @@ _ENDS: Final = {
         dan dese desh dic dish dite doan dul duric gan gese gish guric man mese mish muric
     """),
 }
-_COUNTS: Final = {"given": 60, "family": 50, "place": 40, "language": 20}
+_COUNTS: Final = {"given": 50, "family": 40, "friend": 20, "place": 20, "firm": 20, "language": 20}
 
 
 def _make_words() -> dict[str, tuple[str, ...]]:
@@ -63,7 +69,7 @@ def draw_from_pool(rng: Random, pool: str, draw: Callable[[Random], str]) -> str
 
 
 def draw_word(rng: Random, kind: str) -> str:
-    """A made-up word of `kind` (given, family, place or language)."""
+    """A made-up word of `kind`, a key of WORDS."""
     return rng.choice(WORDS[kind])
 
 

@@ -96,9 +96,9 @@ def _named(make: Callable[[Random], str]) -> Callable[[Random, str], str]:
 
 DRAW: Final[dict[str, Callable[[Random, str], str]]] = {
     "place": _named(lambda rng: f"{rng.choice(DIRECTIONS)} {draw_word(rng, 'place')}"),
-    "person": _named(lambda rng: f"{rng.choice(TITLES_OF_PEOPLE)} {draw_word(rng, 'given')}"),
+    "person": _named(lambda rng: f"{rng.choice(TITLES_OF_PEOPLE)} {draw_word(rng, 'friend')}"),
     "language": _named(lambda rng: f"{rng.choice(VARIETIES)} {draw_word(rng, 'language')}"),
-    "firm": _named(lambda rng: f"{rng.choice(FIRMS)} {draw_word(rng, 'place')}"),
+    "firm": _named(lambda rng: f"{rng.choice(FIRMS)} {draw_word(rng, 'firm')}"),
     "award": _named(lambda rng: f"{draw_word(rng, 'family')} {rng.choice(AWARDS)}"),
     "date": lambda rng, pool: f"{rng.choice(MONTHS)} {rng.randrange(1, 29)}",
     "subject": lambda rng, pool: rng.choice(SUBJECTS),
