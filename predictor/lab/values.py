@@ -1,6 +1,6 @@
 """What can stand as the answer of a question: made-up names, and phrases out of everyday words.
 
-The first word of a value shows its kind.
+The words of a value show its kind.
 """
 
 from __future__ import annotations
