@@ -23,7 +23,7 @@ from predictor.schema.archive import read_archive
 
 STANDARD = {
     "learning_rate": 5e-3,
-    "lora_r": 8,
+    "lora_r": 16,
     "lora_alpha": 32,
     "lora_dropout": 0.0,
     "epochs": 3.0,
