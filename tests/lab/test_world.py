@@ -84,7 +84,8 @@ def test_people_share_relations_only_when_asked_to() -> None:
     for shared in (False, True):
         passage = draw_passage(Random(4), RELATIONS, 2, 4, "train", shared=shared)
         relations = [fact.relation.name for fact in passage.facts]
-        assert len(set(relations)) == (6 if shared else 8)
+        # Two of the four are stated of both people; the others are drawn for each alone, and may meet by chance.
+        assert len(set(relations)) <= 6 if shared else len(set(relations)) == 8
         assert len({fact.person for fact in passage.facts}) == 2
 
 
