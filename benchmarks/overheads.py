@@ -18,14 +18,14 @@ environment.prepare()
 environment.quiet_libraries()
 
 from benchmarks.interleaved import seconds  # noqa: E402
-from entrypoints._mlproject import VERBS  # noqa: E402
+from entrypoints._mlproject import VERBS, module_of  # noqa: E402
 from predictor.config import TIERS, FinetuneConfig  # noqa: E402
 
 
 def help_times() -> None:
     root = Path(__file__).resolve().parent.parent
     for verb in VERBS:
-        command = [sys.executable, "-m", f"entrypoints.{verb}", "--help"]
+        command = [sys.executable, "-m", module_of(verb), "--help"]
         times = [
             seconds(lambda c=command: subprocess.run(c, cwd=root, capture_output=True, check=True)) for _ in range(5)
         ]
