@@ -36,6 +36,8 @@ class Family:
 
 
 _SHARE_SETTINGS: Final = (0.0, 0.3, 0.5, 0.7, 0.9, 1.0)
+_LATE_SETTINGS: Final = (0.0, 0.8, 0.9, 0.95, 0.98, 1.0)
+"""For what a few good rows make up for."""
 FAMILIES: Final[Catalog[Family]] = Catalog("lab family")
 
 
@@ -96,23 +98,25 @@ def _one_phrasing(item: Item, rng: Random, items: object) -> Item:
     return replace(item, phrasing=0, question=item.fact.relation.questions[0].replace("{x}", item.fact.person))
 
 
-def _shuffled_words(dial: float, size: int, stream: str) -> list[Item]:
-    items = draw_items(stream, size, "train")
-    return [spoiling.shuffle_words(item, Random(f"{stream}-row-{index}"), dial) for index, item in enumerate(items)]
-
-
-def _of_shape(shape: tuple[int, int], *, shared: bool = False) -> Build:
-    """A family whose dial is the share of rows from passages of another (people, facts each)."""
+def _share_of(draw_odd: Callable[[str, int], list[Item]]) -> Build:
+    """A family whose dial is the share of rows that are drawn in another way."""
 
     def build(dial: float, size: int, stream: str) -> list[Item]:
-        other = round(dial * size)
-        full = draw_items(stream, size - other, "train")
-        odd = draw_items(f"{stream}-odd", other, "train", shapes=(shape,), shared=shared)
-        rows = full + odd
+        odd = round(dial * size)
+        rows = draw_items(stream, size - odd, "train") + draw_odd(f"{stream}-odd", odd)
         Random(f"{stream}-order").shuffle(rows)
         return rows
 
     return build
+
+
+def _easy(stream: str, size: int) -> list[Item]:
+    met = tuple(relation for relation in RELATIONS if relation.met)
+    return draw_items(stream, size, "train", relations=met, shapes=((1, 1),), met_phrasings=True)
+
+
+def _hard(stream: str, size: int) -> list[Item]:
+    return draw_items(stream, size, "train", shapes=((5, 3),), shared=True)
 
 
 def _mixture(first: str, second: str) -> Build:
@@ -148,14 +152,19 @@ for _name, _what, _spoil in (
     ("verbose_answers", "answered in a sentence", spoiling.verbose_answer),
     ("wide_answers", "whose answer takes in a neighbouring word", spoiling.neighbouring_words),
     ("foreign_characters", "whose answer is in look-alike letters", spoiling.foreign_characters),
-    ("one_phrasing", "asked in the first phrasing of their relation", _one_phrasing),
+    ("shuffled_words", "whose words are out of order", spoiling.shuffled_words),
 ):
     _add(_name, f"share of rows {_what}", _spoil_share(_spoil))
+_add(
+    "one_phrasing",
+    "share of rows asked in the first phrasing of their relation",
+    _spoil_share(_one_phrasing),
+    _LATE_SETTINGS,
+)
 _add("duplicated_rows", "share of rows that repeat others", _duplicated, (0.0, 0.5, 0.75, 0.9, 0.95, 0.98))
 _add("few_relations", "share of relations never asked", _few_relations, (0.0, 0.25, 0.5, 0.75, 0.9375))
-_add("shuffled_words", "share of words out of place", _shuffled_words, (0.0, 0.1, 0.2, 0.4, 0.7, 1.0))
-_add("easy_only", "share of rows from passages with one fact", _of_shape((1, 1)))
-_add("hard_only", "share of rows from 5 x 3 facts with shared relations", _of_shape((5, 3), shared=True))
+_add("easy_only", "share of rows with one fact, asked in words that the base knows", _share_of(_easy), _LATE_SETTINGS)
+_add("hard_only", "share of rows from 5 x 3 facts with shared relations", _share_of(_hard), _LATE_SETTINGS)
 _add(
     "wrong_and_verbose",
     "dial of wrong_answers in one half, of verbose_answers in the other",

@@ -50,6 +50,7 @@ def draw_items(
     shapes: tuple[tuple[int, int], ...] = FULL,
     rows_per_passage: int = _ROWS_PER_PASSAGE,
     shared: bool = False,
+    met_phrasings: bool = False,
 ) -> list[Item]:
     """`size` clean rows; the first rows of a longer list are those of a shorter one.
 
@@ -58,6 +59,7 @@ def draw_items(
         relations: those that are asked for; the passages speak of all of them.
         shapes: (people, facts each), one of which each passage has.
         shared: the people of a passage share relations, see `draw_passage`.
+        met_phrasings: only questions in the words that the base model has met; for relations that it has met.
     """
     rng = Random(seed)
     items: list[Item] = []
@@ -69,13 +71,13 @@ def draw_items(
         group = f"{seed}-{number}"
         number += 1
         for fact in rng.sample(asked, min(rows_per_passage, len(asked))):
-            items.append(_ask(rng, passage, fact, group))
+            items.append(_ask(rng, passage, fact, group, met_phrasings))
     return items[:size]
 
 
-def _ask(rng: Random, passage: Passage, fact: Fact, group: str) -> Item:
+def _ask(rng: Random, passage: Passage, fact: Fact, group: str, met_phrasings: bool) -> Item:
     subject = fact.person if rng.random() < 0.5 else fact.person.split()[0]
-    phrasing = rng.randrange(len(fact.relation.questions))
+    phrasing = rng.randrange(fact.relation.met if met_phrasings else len(fact.relation.questions))
     question = fact.relation.questions[phrasing].replace("{x}", subject)
     return Item(passage, fact, phrasing, group, passage.text, question, fact.value, fact.start)
 

@@ -16,7 +16,7 @@ from predictor.errors import ConfigError
 from predictor.lab.families import FAMILIES, generate
 from predictor.lab.items import evaluation_items
 
-WORLD_VERSION: Final = "3"
+WORLD_VERSION: Final = "4"
 """Changed whenever the same name would give other rows."""
 PREFIX: Final = "lab:"
 EVALUATION: Final = "lab:evaluation"

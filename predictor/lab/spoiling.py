@@ -62,25 +62,15 @@ def foreign_characters(item: Item, rng: Random, items: Sequence[Item]) -> Item:
     return replace(item, answer=item.answer.translate(_LOOKALIKES), start=-1)
 
 
-def shuffle_words(item: Item, rng: Random, share: float) -> Item:
-    """The passage and the question with `share` of their words put in each other's places; the answer stays whole."""
-    end = item.start + len(item.answer)
-    words = [*item.context[: item.start].split(), item.answer, *item.context[end:].split()]
-    keep = len(item.context[: item.start].split())
-    movable = [index for index in range(len(words)) if index != keep]
-    _permute(rng, words, movable, share)
-    question = item.question.split()
-    _permute(rng, question, list(range(len(question))), share)
-    start = len(" ".join(words[:keep])) + (1 if keep else 0)
-    return replace(item, context=" ".join(words), question=" ".join(question), start=start)
+def shuffled_words(item: Item, rng: Random, items: Sequence[Item]) -> Item:
+    """Passage, question and answer, each with its words in another order."""
+    context, question, answer = (_shuffled(rng, text) for text in (item.context, item.question, item.answer))
+    return replace(item, context=context, question=question, answer=answer, start=context.find(answer))
 
 
-def _permute(rng: Random, words: list[str], movable: list[int], share: float) -> None:
-    places = rng.sample(movable, round(share * len(movable)))
-    taken = [words[place] for place in places]
-    rng.shuffle(taken)
-    for place, word in zip(places, taken, strict=True):
-        words[place] = word
+def _shuffled(rng: Random, text: str) -> str:
+    words = text.split()
+    return " ".join(rng.sample(words, len(words)))
 
 
 def _other(item: Item, rng: Random, items: Sequence[Item]) -> Item:

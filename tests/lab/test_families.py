@@ -95,13 +95,18 @@ def test_duplicates_relations_phrasings_and_shapes() -> None:
     assert all(row.question.startswith(first[row.extra["relation"]]) for row in generate("one_phrasing", 1.0, 40, 1))
     assert all(row.context.count(".") == 1 for row in generate("easy_only", 1.0, 10, 1))
     assert all(row.context.count(".") == 15 for row in generate("hard_only", 1.0, 10, 1))
+    met = {relation.name: relation.met for relation in RELATIONS}
+    assert all(row.extra["phrasing"] < met[row.extra["relation"]] for row in generate("easy_only", 1.0, 60, 1))
 
 
-def test_shuffled_words_keep_the_answer_and_every_word() -> None:
-    for row, whole in zip(generate("shuffled_words", 1.0, 20, 1), generate("shuffled_words", 0.0, 20, 1), strict=True):
-        assert in_place(row)
+def test_shuffled_words_keep_every_word() -> None:
+    clean, shuffled = generate("shuffled_words", 0.0, 20, 1), generate("shuffled_words", 1.0, 20, 1)
+    for row, whole in zip(shuffled, clean, strict=True):
         assert row.context != whole.context
-        assert sorted(row.context.split()) == sorted(whole.context.split())
+        for got, wanted in ((row.context, whole.context), (row.question, whole.question), (row.answer, whole.answer)):
+            assert sorted(got.split()) == sorted(wanted.split())
+        assert not row.answer_starts or in_place(row)
+    assert any(row.answer != whole.answer for row, whole in zip(shuffled, clean, strict=True))
 
 
 def test_a_mixture_spoils_each_half_in_its_own_way() -> None:
