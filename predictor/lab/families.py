@@ -36,8 +36,6 @@ class Family:
 
 
 _SHARE_SETTINGS: Final = (0.0, 0.3, 0.5, 0.7, 0.9, 1.0)
-_LATE_SETTINGS: Final = (0.0, 0.8, 0.9, 0.95, 0.98, 1.0)
-"""For what a few good rows make up for."""
 FAMILIES: Final[Catalog[Family]] = Catalog("lab family")
 
 
@@ -152,19 +150,14 @@ for _name, _what, _spoil in (
     ("verbose_answers", "answered in a sentence", spoiling.verbose_answer),
     ("wide_answers", "whose answer takes in a neighbouring word", spoiling.neighbouring_words),
     ("foreign_characters", "whose answer is in look-alike letters", spoiling.foreign_characters),
+    ("one_phrasing", "asked in the first phrasing of their relation", _one_phrasing),
     ("shuffled_words", "whose words are out of order", spoiling.shuffled_words),
 ):
     _add(_name, f"share of rows {_what}", _spoil_share(_spoil))
-_add(
-    "one_phrasing",
-    "share of rows asked in the first phrasing of their relation",
-    _spoil_share(_one_phrasing),
-    _LATE_SETTINGS,
-)
 _add("duplicated_rows", "share of rows that repeat others", _duplicated, (0.0, 0.5, 0.75, 0.9, 0.95, 0.98))
 _add("few_relations", "share of relations never asked", _few_relations, (0.0, 0.25, 0.5, 0.75, 0.9375))
-_add("easy_only", "share of rows with one fact, asked in words that the base knows", _share_of(_easy), _LATE_SETTINGS)
-_add("hard_only", "share of rows from 5 x 3 facts with shared relations", _share_of(_hard), _LATE_SETTINGS)
+_add("easy_only", "share of rows with one fact, asked in words that the base knows", _share_of(_easy))
+_add("hard_only", "share of rows from 5 x 3 facts with shared relations", _share_of(_hard))
 _add(
     "wrong_and_verbose",
     "dial of wrong_answers in one half, of verbose_answers in the other",

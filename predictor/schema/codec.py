@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from predictor.errors import SchemaError
 from predictor.schema import keys
 from predictor.schema.record import HpValue, RunRecord
 
-_SKETCH_DIGITS = 10
+_HASHES = re.compile(".{1,10}", re.DOTALL)
+"""Ten hexadecimal digits each."""
 _TEXT_TAGS = {
     "kind": keys.TAG_KIND,
     "task": keys.TAG_TASK,
@@ -144,7 +146,7 @@ def decode_hp(params: Mapping[str, str]) -> dict[str, HpValue]:
 def sketch_of(tags: Mapping[str, str]) -> tuple[str, ...]:
     """The row hashes of a run's dataset, which one tag holds without separators."""
     text = tags.get(keys.TAG_ROW_SKETCH) or ""
-    return tuple(text[i : i + _SKETCH_DIGITS] for i in range(0, len(text), _SKETCH_DIGITS))
+    return tuple(_HASHES.findall(text))
 
 
 def hp_values(hp: Hyperparameters) -> dict[str, HpValue]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import chain
 
 import numpy as np
 import pandas as pd
 
 from predictor.errors import TableError
 from predictor.schema import keys
+from predictor.schema.measured import doubles
 from predictor.schema.record import HpValue, RunRecord
 from predictor.table.columns import FeatureSchema
 from predictor.table.groups import dataset_groups
@@ -67,20 +67,21 @@ def build(
     units = _units(eligible, average_seeds)
     rows, dropped = _features(units)
     name = target.removeprefix(keys.SCORE)
-    scores = [np.array([record.scores[name] for record in unit]) for unit in units]
+    seeds = np.array([len(unit) for unit in units])
+    mean, deviation = _spread([record.scores[name] for unit in units for record in unit], seeds)
     groups = dataset_groups({_dataset(unit[0]): unit[0].row_sketch for unit in units})
     table = Table(
         rows=rows,
         schema=FeatureSchema.of(rows),
-        y=np.array([score.mean() for score in scores]),
+        y=mean,
         target=target,
         groups={GROUP: np.array([groups[_dataset(unit[0])] for unit in units], dtype=object)},
         tasks=np.array([f"{unit[0].task}:{unit[0].eval_fingerprint}" for unit in units], dtype=object),
         run_ids=tuple(tuple(record.run_id for record in unit) for unit in units),
-        seed_sd=np.array([score.std(ddof=1) if len(score) > 1 else np.nan for score in scores]),
-        seeds=np.array([len(unit) for unit in units]),
-        sampling_se=np.array([_mean([_sampling_se(record, name) for record in unit]) for unit in units]),
-        price=np.array([_mean([_price(record) for record in unit]) for unit in units]),
+        seed_sd=deviation,
+        seeds=seeds,
+        sampling_se=_spread([_sampling_se(record, name) for unit in units for record in unit], seeds)[0],
+        price=_spread([_price(record) for unit in units for record in unit], seeds)[0],
         skipped=dict(skipped),
         dropped=dropped,
         source=source,
@@ -99,7 +100,7 @@ def _units(records: Sequence[RunRecord], average_seeds: bool) -> list[list[RunRe
             record.eval_fingerprint,
             record.base_model_digest or record.base_model,
             record.encoder_digest,
-            tuple(sorted(record.hp.items())),
+            frozenset(record.hp.items()),
         )
         units[identity].append(record)
     return list(units.values())
@@ -119,18 +120,12 @@ def _features(units: Sequence[Sequence[RunRecord]]) -> tuple[pd.DataFrame, dict[
 
 
 def _hp_columns(units: Sequence[Sequence[RunRecord]]) -> pd.DataFrame:
-    """Hyperparameters are of mixed types, so pandas chooses the columns' types."""
-    rows = []
-    for unit in units:
-        row = dict(unit[0].hp)
-        if len(unit) > 1:
-            for name in {name for record in unit for name in record.hp}:
-                values = [record.hp[name] for record in unit if name in record.hp]
-                if not any(isinstance(v, str) for v in values):
-                    finite = [float(v) for v in values if math.isfinite(float(v))]
-                    row[name] = sum(finite) / len(finite) if finite else math.nan
-        rows.append({f"{keys.HP}{name}": value for name, value in row.items()})
-    return pd.DataFrame(rows, index=range(len(units)))
+    """Hyperparameters, the same in all runs of a unit. They are of mixed types, so pandas chooses the columns' types,
+    from every Hj once: many datasets are fine-tuned with the same."""
+    distinct: dict[tuple[tuple[str, HpValue], ...], int] = {}
+    codes = [distinct.setdefault(tuple(unit[0].hp.items()), len(distinct)) for unit in units]
+    frame = pd.DataFrame([{f"{keys.HP}{name}": value for name, value in hp} for hp in distinct])
+    return frame.take(codes).reset_index(drop=True)
 
 
 def _probe_columns(units: Sequence[Sequence[RunRecord]]) -> pd.DataFrame:
@@ -160,15 +155,19 @@ def _probe_matrix(records: Sequence[RunRecord], names: Sequence[str]) -> np.ndar
         by_keys[tuple(record.probe)].append(i)
     matrix = np.full((len(records), len(names)), np.nan)
     for known, rows in by_keys.items():
-        flat = chain.from_iterable(records[i].probe.values() for i in rows)
-        block = np.fromiter(flat, dtype=float, count=len(rows) * len(known)).reshape(len(rows), len(known))
+        block = np.concatenate([doubles(records[i].probe) for i in rows]).reshape(len(rows), len(known))
         matrix[np.ix_(rows, [position[name] for name in known])] = block
     return matrix
 
 
-def _mean(values: list[float]) -> float:
-    """numpy's mean, without its five microseconds where there is nothing to average."""
-    return float(values[0]) if len(values) == 1 else float(np.mean(values))
+def _spread(values: Sequence[float], counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (NaN for one value) of neighbouring values, `counts[i]` of them for row i."""
+    flat = np.array(values, dtype=float)
+    starts = np.cumsum(counts) - counts
+    mean = np.add.reduceat(flat, starts) / counts
+    squares = np.add.reduceat((flat - np.repeat(mean, counts)) ** 2, starts)
+    with np.errstate(invalid="ignore"):
+        return mean, np.where(counts > 1, np.sqrt(squares / np.where(counts > 1, counts - 1, np.nan)), np.nan)
 
 
 def _sampling_se(record: RunRecord, name: str) -> float:

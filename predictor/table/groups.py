@@ -26,7 +26,8 @@ def dataset_groups(sketches: Mapping[str, Sequence[str]]) -> dict[str, str]:
             name = parent[name]
         return name
 
-    rows = {name: tuple(sorted(set(sketch))) for name, sketch in sketches.items()}
+    # In their own order first: sketches come sorted, and to sort them again is then cheap.
+    rows = {name: tuple(sorted(dict.fromkeys(sketch))) for name, sketch in sketches.items()}
     # Datasets with equal sketches join at once, which keeps the counting below linear for repeated subsets.
     first: dict[tuple[str, ...], str] = {}
     for name in sorted(rows):
@@ -35,6 +36,8 @@ def dataset_groups(sketches: Mapping[str, Sequence[str]]) -> dict[str, str]:
     holders: dict[str, list[str]] = defaultdict(list)
     repeated = _repeated(list(first))
     for name in sorted(first.values()):
+        if repeated.isdisjoint(map(hash, rows[name])):
+            continue
         common: Counter[str] = Counter()
         for row in rows[name]:
             if hash(row) in repeated:

@@ -1,9 +1,10 @@
 """A local copy of the metrics and params of runs that have ended, so that a second reading takes only what is new.
 
-What is kept, for each run of a database store: the hyperparameters and the metrics that a record holds, under the run's
-id, its status and its end time. What is never taken from here: which runs there are, their status, whether they or
-their experiments are deleted or restored, and their tags. These are read from the store every time, so a deletion, a
-restoration or a tag edited in the UI shows at once; a run that was resumed has another end time and is read anew.
+What is kept, for each run of a database store: the hyperparameters, the metrics and the sketch of the dataset's rows
+that a record holds, under the run's id, its status and its end time. What is never taken from here: which runs there
+are, their status, whether they or their experiments are deleted or restored, and all other tags. These are read from
+the store every time, so a deletion, a restoration or a tag edited in the UI shows at once; a run that was resumed has
+another end time and is read anew.
 
 Guaranteed is therefore the store's present state, with one exception: metrics or params that a client adds to a run
 that has ended, without resuming it, are not noticed. Deleting the folder is always safe.
@@ -22,14 +23,15 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from predictor.schema import keys
 from predictor.schema.codec import METRIC_FIELDS
+from predictor.schema.measured import Doubles
 from predictor.tracking.database import Listed
 
 if TYPE_CHECKING:
@@ -38,18 +40,21 @@ if TYPE_CHECKING:
 ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 WORTH = 1000
 """Fewer new runs than this are not written: they are read again within a fraction of a second."""
-_FORMAT = 1
+_FORMAT = 2
 _FILES = 12
 """More files than this are merged into one."""
+_COLUMNS = ("run_id", "status", "end_time", "names", "values", "params", "sketch")
 _log = logging.getLogger(__name__)
 
 
 class Kept(NamedTuple):
-    """The values of one run: sorted keys of its metrics, the metrics, and its hyperparameters as JSON."""
+    """The values of one run: sorted keys of its metrics, the metrics as an array of doubles, its hyperparameters as
+    JSON, and the tag that holds its row sketch."""
 
     names: tuple[str, ...]
-    values: Sequence[float]
+    values: Doubles
     params: str
+    sketch: str
 
 
 class EndedRuns:
@@ -123,22 +128,23 @@ class _File:
         import pyarrow.parquet
 
         found = pyarrow.parquet.read_table(path, page_checksum_verification=True, memory_map=False).combine_chunks()
-        columns = {name: _chunk(found, name) for name in ("run_id", "status", "end_time", "names", "values", "params")}
+        columns = {name: _chunk(found, name) for name in _COLUMNS}
         text = {name: columns[name].to_pylist() for name in ("run_id", "status", "end_time")}
         self.endings = list(zip(text["run_id"], text["status"], text["end_time"], strict=True))
         self._names = [tuple(json.loads(each)) for each in columns["names"].dictionary.to_pylist()]
-        self._params = columns["params"].dictionary.to_pylist()
-        self._name_codes = columns["names"].indices.to_numpy(zero_copy_only=False)
-        self._param_codes = columns["params"].indices.to_numpy(zero_copy_only=False)
+        self._texts = [columns[name].dictionary.to_pylist() for name in ("params", "sketch")]
+        codes = (columns[name].indices.to_numpy(zero_copy_only=False) for name in ("names", "params", "sketch"))
+        self._codes = np.stack(list(codes), axis=1)
         self._offsets = columns["values"].offsets.to_numpy()
         self._values = columns["values"].values.to_numpy(zero_copy_only=False)
         sizes = np.array([len(names) for names in self._names], dtype=np.int64)
-        if self.endings and not np.array_equal(np.diff(self._offsets), sizes[self._name_codes]):
+        if self.endings and not np.array_equal(np.diff(self._offsets), sizes[self._codes[:, 0]]):
             raise ValueError("keys and values do not belong together")
 
     def kept(self, row: int) -> Kept:
-        values = self._values[self._offsets[row] : self._offsets[row + 1]].tolist()
-        return Kept(self._names[self._name_codes[row]], values, self._params[self._param_codes[row]])
+        name, param, sketch = self._codes[row].tolist()
+        values = self._values[self._offsets[row] : self._offsets[row + 1]]
+        return Kept(self._names[name], values, self._texts[0][param], self._texts[1][sketch])
 
 
 def store_identity(uri: str) -> str:
@@ -169,32 +175,27 @@ def _write(folder: Path, runs: Iterable[tuple[Listed, Kept]]) -> None:
     import pyarrow.parquet
 
     endings: list[tuple[str, str, int | None]] = []
-    name_codes: dict[tuple[str, ...], int] = {}
-    param_codes: dict[str, int] = {}
-    codes: list[tuple[int, int]] = []
+    distinct: dict[str, dict[Any, int]] = {"names": {}, "params": {}, "sketch": {}}
+    codes: list[list[int]] = []
     offsets, parts = [0], []
     for run, kept in runs:
         endings.append((run.run_id, run.status, run.end_time))
-        codes.append(
-            (name_codes.setdefault(kept.names, len(name_codes)), param_codes.setdefault(kept.params, len(param_codes)))
-        )
-        parts.append(np.array(kept.values, dtype=np.float64))
+        codes.append([known.setdefault(getattr(kept, name), len(known)) for name, known in distinct.items()])
+        parts.append(np.asarray(kept.values, dtype=np.float64))
         offsets.append(offsets[-1] + len(kept.values))
     if not endings:
         return
     run_ids, statuses, end_times = zip(*endings, strict=True)
-    dictionaries = [json.dumps(names) for names in name_codes], list(param_codes)
-    names, params = (
-        pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.array([code[k] for code in codes], np.int32)), texts)
-        for k, texts in enumerate(dictionaries)
-    )
+    texts = {**distinct, "names": [json.dumps(names) for names in distinct["names"]]}
     columns = {
         "run_id": pyarrow.array(run_ids),
         "status": pyarrow.array(statuses),
         "end_time": pyarrow.array(end_times, pyarrow.int64()),
-        "names": names,
         "values": pyarrow.LargeListArray.from_arrays(offsets, np.concatenate(parts)),
-        "params": params,
+        **{
+            name: pyarrow.DictionaryArray.from_arrays(pyarrow.array(column), list(texts[name]))
+            for name, column in zip(distinct, np.array(codes, np.int32).T.copy(), strict=True)
+        },
     }
     descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f"{time.time_ns():020d}-", suffix=".part")
     try:
@@ -203,7 +204,7 @@ def _write(folder: Path, runs: Iterable[tuple[Listed, Kept]]) -> None:
                 pyarrow.table(columns),
                 handle,
                 compression="none",  # measured numbers do not get shorter
-                use_dictionary=["names", "params", "status"],
+                use_dictionary=["names", "params", "sketch", "status"],
                 write_page_checksum=True,
             )
         os.replace(temporary, f"{temporary.removesuffix('.part')}.parquet")

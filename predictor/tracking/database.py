@@ -52,6 +52,8 @@ class Listed(NamedTuple):
     end_time: int | None
 
 
+_BETWEEN = "\x1e"
+"""Between texts of a run: the record separator of ASCII, which no tag of ours holds."""
 Values = dict[str, tuple[tuple[str, ...], tuple[Any, ...]]]
 """Run id → keys and, in the same order, their values. A run without any is not in it."""
 
@@ -121,15 +123,25 @@ class Database:
             found = found.where(parent.c.key == PARENT_TAG, parent.c.value == selection.parent)
         with self.snapshot() as connection:
             # Sorted here: a database may sort text by the rules of a language.
-            return sorted((Listed(*row) for row in connection.execute(found)), key=lambda run: (run[2], run[0]))
+            return sorted(map(Listed._make, _rows(connection.execute(found))), key=lambda run: (run[2], run[0]))
 
     @staticmethod
     def tags(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> Values:
-        return _values(connection, "tags", "value", run_ids)
+        """All tags but the row sketch, which is longer than all others together and has a reading of its own."""
+        return _texts(connection, "tags", run_ids, f"AND key <> '{keys.TAG_ROW_SKETCH}'")
+
+    @staticmethod
+    def tag(connection: sqlalchemy.Connection, key: str, run_ids: Sequence[str]) -> dict[str, str]:
+        """Run id → value of one tag, for the runs that have it."""
+        if not run_ids:
+            return {}
+        chosen, ids = _chosen(connection, "tags", run_ids)
+        rows = _rows(connection.exec_driver_sql(f"SELECT run_uuid, value {chosen} AND key = '{key}'", ids))
+        return {run_id: value for run_id, value in rows if value is not None}
 
     @staticmethod
     def params(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> Values:
-        return _values(connection, "params", "value", run_ids)
+        return _texts(connection, "params", run_ids)
 
     @staticmethod
     def metrics(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> Values:
@@ -137,15 +149,44 @@ class Database:
         return _values(connection, "latest_metrics", "CASE WHEN is_nan THEN NULL ELSE value END", run_ids)
 
 
-def _values(connection: sqlalchemy.Connection, source: str, value: str, run_ids: Sequence[str]) -> Values:
+def _texts(connection: sqlalchemy.Connection, source: str, run_ids: Sequence[str], further: str = "") -> Values:
+    """Keys and values of texts, those of a run put together by the database: a row for a run, not for a value."""
+    if not run_ids:
+        return {}
+    chosen, ids = _chosen(connection, source, run_ids)
+    together = "group_concat({0}, char(30))" if connection.dialect.name == "sqlite" else "string_agg({0}, chr(30))"
+    parts = ", ".join(together.format(name) for name in ("key", "value"))
+    cut: Values = {}
+    odd = []
+    rows = _rows(
+        connection.exec_driver_sql(
+            f"SELECT run_uuid, count(*), count(value), {parts} {chosen} {further} GROUP BY run_uuid", ids
+        )
+    )
+    for run_id, count, known, keys_text, values_text in rows:
+        names, values = tuple(keys_text.split(_BETWEEN)), tuple((values_text or "").split(_BETWEEN))
+        if len(names) == len(values) == count == known:
+            cut[run_id] = names, values
+        else:  # a text that holds the separator itself, or no text at all
+            odd.append(run_id)
+    return {**cut, **_values(connection, source, "value", odd, further)}
+
+
+def _chosen(connection: sqlalchemy.Connection, source: str, run_ids: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """SQL by hand: composing a thousand bound parameters would take SQLAlchemy longer than the query takes."""
+    marker = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    return f"FROM {source} WHERE run_uuid IN ({', '.join([marker] * len(run_ids))})", tuple(run_ids)
+
+
+def _values(
+    connection: sqlalchemy.Connection, source: str, value: str, run_ids: Sequence[str], further: str = ""
+) -> Values:
     """Keys and values in the order of the runs, cut by the number that each run has: both queries are of one snapshot,
     and a run id beside each of the values would cost a third more time."""
     if not run_ids:
         return {}
-    # SQL by hand: composing a thousand bound parameters would take SQLAlchemy longer than the query takes.
-    marker = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    chosen = f"FROM {source} WHERE run_uuid IN ({', '.join([marker] * len(run_ids))})"
-    ids = tuple(run_ids)
+    chosen, ids = _chosen(connection, source, run_ids)
+    chosen = f"{chosen} {further}"
     counted = _rows(
         connection.exec_driver_sql(f"SELECT run_uuid, count(*) {chosen} GROUP BY run_uuid ORDER BY run_uuid", ids)
     )

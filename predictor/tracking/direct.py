@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 
 from predictor.schema import RunRecord, keys
@@ -72,9 +73,11 @@ class _Reading:
         unknown = [run.run_id for run in chunk if kept.get(run.run_id) is None]
         with self._database.snapshot() as connection:
             tags = self._database.tags(connection, [run.run_id for run in chunk])
+            sketches = self._database.tag(connection, keys.TAG_ROW_SKETCH, unknown)
             params = self._database.params(connection, unknown)
             metrics = self._database.metrics(connection, unknown)
-        return [self._record(run, tags, kept.get(run.run_id) or self._fresh(run, params, metrics)) for run in chunk]
+        fresh = partial(self._fresh, sketches=sketches, params=params, metrics=metrics)
+        return [self._record(run, tags, kept.get(run.run_id) or fresh(run)) for run in chunk]
 
     def keep(self, ended: Collection[str], least: int) -> None:
         """Hand the new runs that have ended to the cache, once there are at least so many runs."""
@@ -82,23 +85,26 @@ class _Reading:
             self._cache.add((run, kept) for run, kept in self.new if run.run_id in ended)
             self.new = []
 
-    def _fresh(self, run: Listed, params: Values, metrics: Values) -> Kept:
+    def _fresh(self, run: Listed, *, sketches: Mapping[str, str], params: Values, metrics: Values) -> Kept:
         names, values = self._metrics.pick(*metrics.get(run.run_id, ((), ())))
-        kept = Kept(names, values, self._hp.text(*params.get(run.run_id, ((), ()))))
+        sketch = sketches.get(run.run_id, "")
+        kept = Kept(
+            names,
+            array("d", values),
+            self._hp.text(*params.get(run.run_id, ((), ()))),
+            self._texts.setdefault(sketch, sketch),
+        )
         if self._cache:
-            # As an array: eight bytes for a number until it is written.
-            self.new.append((run, kept._replace(values=array("d", values))))
+            self.new.append((run, kept))
         return kept
 
     def _record(self, run: Listed, tags: Values, kept: Kept) -> RunRecord:
         names, values = tags.get(run.run_id, ((), ()))
-        own = dict(zip(names, values, strict=True))
-        text = own.pop(keys.TAG_ROW_SKETCH, None) or ""
-        sketch = self._sketches.get(text)
+        sketch = self._sketches.get(kept.sketch)
         if sketch is None:
-            sketch = self._sketches[text] = sketch_of({keys.TAG_ROW_SKETCH: text})
+            sketch = self._sketches[kept.sketch] = sketch_of({keys.TAG_ROW_SKETCH: kept.sketch})
         return assemble(
-            own,
+            dict(zip(names, values, strict=True)),
             self._hp.hp(kept.params),
             self._metrics.fields(kept.names, kept.values),
             sketch,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
 from predictor.schema import HpValue, keys
 from predictor.schema.codec import METRIC_FIELDS, decode_hp
+from predictor.schema.measured import Doubles, Measured
 
 Picked = tuple[tuple[str, ...], tuple[float, ...]]
 """Keys of metrics that a record holds, sorted, and their values."""
@@ -20,7 +20,7 @@ class MetricShapes:
 
     def __init__(self) -> None:
         self._picks: dict[tuple[str, ...], tuple[tuple[str, ...], Any]] = {}
-        self._fields: dict[tuple[str, ...], list[tuple[str, slice, tuple[str, ...]]]] = {}
+        self._fields: dict[tuple[str, ...], list[tuple[str, slice, dict[str, int]]]] = {}
 
     def pick(self, names: tuple[str, ...], values: tuple[float | None, ...]) -> Picked:
         """The metrics that a record holds; None becomes NaN."""
@@ -37,12 +37,12 @@ class MetricShapes:
             chosen = tuple(filled)
         return kept, chosen
 
-    def fields(self, names: tuple[str, ...], values: Sequence[float]) -> dict[str, dict[str, float]]:
+    def fields(self, names: tuple[str, ...], values: Doubles) -> dict[str, Measured]:
         """Field of a record → metrics by name, from sorted keys with their values."""
         plan = self._fields.get(names)
         if plan is None:
             plan = self._fields[names] = _plan(names)
-        return {field: dict(zip(short, values[part], strict=True)) for field, part, short in plan}
+        return {field: Measured(positions, values[part]) for field, part, positions in plan}
 
 
 class HpShapes:
@@ -82,11 +82,11 @@ def _picker(names: tuple[str, ...]) -> tuple[tuple[str, ...], Any]:
     return tuple(name for name, _ in kept), take
 
 
-def _plan(names: tuple[str, ...]) -> list[tuple[str, slice, tuple[str, ...]]]:
+def _plan(names: tuple[str, ...]) -> list[tuple[str, slice, dict[str, int]]]:
     plan = []
     for field, prefix in METRIC_FIELDS.items():
         inside = [position for position, name in enumerate(names) if name.startswith(prefix)]
         # Sorted keys of one prefix stand together.
         part = slice(inside[0], inside[-1] + 1) if inside else slice(0, 0)
-        plan.append((field, part, tuple(name.removeprefix(prefix) for name in names[part])))
+        plan.append((field, part, {name.removeprefix(prefix): i for i, name in enumerate(names[part])}))
     return plan

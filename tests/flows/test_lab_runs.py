@@ -38,7 +38,7 @@ def _records() -> list[RunRecord]:
 
 def _same(left: RunRecord, right: RunRecord) -> bool:
     def key(r: RunRecord) -> str:
-        return json.dumps(dataclasses.asdict(dataclasses.replace(r, run_id="")), sort_keys=True)
+        return json.dumps(dataclasses.asdict(dataclasses.replace(r, run_id="")), sort_keys=True, default=dict)
 
     return key(left) == key(right)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
@@ -30,8 +30,10 @@ class Populated:
         fine_tunes = [
             self.run(a, 1000, probe=full, parent=self.parent),
             *sorted(same),
-            self.run(b, 3000, probe={}, scores={}, hp={}, status="FAILED", failure='it\'s "over"\n100 %'),
-            self.run(b, 3001, probe={"huge": 1e300, "tiny": 5e-324, "exact": 0.1 + 0.2}, status="RUNNING"),
+            self.run(b, 3000, probe={}, scores={}, hp={}, status="FAILED", failure='it\'s "over"\n100 %\x1e'),
+            self.run(
+                b, 3001, probe={"huge": 1e300, "tiny": 5e-324, "exact": 0.1 + 0.2}, hp={"a": "\x1eb"}, status="RUNNING"
+            ),
             self.run(b, 4000, probe=full, parent=self.parent, row_sketch=("0123456789", "abcdefabcd"), status="KILLED"),
         ]
         self.run(a, 1500, kind=keys.KIND_PROBE, probe=full)
@@ -64,6 +66,8 @@ class Populated:
 def plain(records: Iterable[RunRecord]) -> list[str]:
     """Records as text, in which NaN is equal to itself and the order of a mapping is none."""
     return [
-        repr({name: sorted(v.items()) if isinstance(v, dict) else v for name, v in dataclasses.asdict(record).items()})
+        repr(
+            {name: sorted(v.items()) if isinstance(v, Mapping) else v for name, v in dataclasses.asdict(record).items()}
+        )
         for record in records
     ]
