@@ -135,6 +135,13 @@ class TrackedRun:
         if params or metrics or together:
             self.client.log_batch(self.run_id, params=list(params), metrics=list(metrics), tags=together)
 
+    def wait(self, reason: str) -> None:
+        """Mark a run whose results wait on disk as FAILED until they are delivered, if the store takes as much as that.
+        Where it does not, the run stays RUNNING until the reaper finds it or the results come."""
+        with contextlib.suppress(Exception):
+            self._hasty.set_tag(self.run_id, keys.TAG_FAILURE, reason[:_REASON_LENGTH])
+            self._hasty.set_terminated(self.run_id, "FAILED")
+
     def close(self, status: str, failure: str | None) -> None:
         """Give the run its final status, and the reason when it failed."""
         self._write(tags={keys.TAG_FAILURE: failure[:_REASON_LENGTH]} if failure else None)
@@ -188,8 +195,12 @@ def tracked_run(
             if params:
                 run.describe(params=params)
             yield run
-        except (LeaseLost, ResultsWait):
+        except LeaseLost:
             ours = False
+            raise
+        except ResultsWait as error:
+            ours = False
+            run.wait(error.one_line())
             raise
         except PredictorError as error:
             status, failure = "FAILED", error.one_line()

@@ -134,11 +134,14 @@ def test_results_that_the_store_cannot_take_wait_and_are_delivered(store: str, c
         run.finish(metrics={"score/exact_match": 0.5, "probe/nothing": float("nan")}, tags={keys.TAG_COMPLETE: "true"})
     assert caught.value.where == str(cache / run.run_id)
     client = MlflowClient(store)
-    assert client.get_run(run.run_id).info.status == "RUNNING"
+    waiting = client.get_run(run.run_id)
+    assert waiting.info.status == "FAILED"
+    assert "the results are kept" in waiting.data.tags[keys.TAG_FAILURE]
     with tracked_run("meta"):  # any later run brings what waits
         pass
     found = client.get_run(run.run_id)
     assert found.info.status == "FINISHED"
+    assert keys.TAG_FAILURE not in found.data.tags
     assert found.data.metrics["score/exact_match"] == 0.5
     assert found.data.metrics["train/loss"] == 2.0
     assert found.data.tags[keys.TAG_COMPLETE] == "true"
