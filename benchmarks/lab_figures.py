@@ -57,34 +57,42 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     for record in archive.records:
         name = parse(record.dataset)
         hp = {key: record.hp[key] for key in STANDARD}
-        row = {"family": name.family, "dial": name.dial, "data_seed": name.seed, "seed": record.seed}
+        size = int(name.dial) if name.family == "size" else name.size
+        row = {"family": name.family, "dial": name.dial, "size": size, "data_seed": name.seed, "seed": record.seed}
         row |= {"standard": hp == STANDARD, "hp": record.hp, "dataset": record.dataset}
         rows.append(row | {key: record.scores[key] for key in ("exact_match", "n")})
     return rows
 
 
 def families(rows: list[dict[str, Any]], folder: Path) -> list[tuple[str, float, list[dict[str, Any]]]]:
-    """One panel a family; returns (family, Spearman's ρ of the dial with exact match, rows)."""
+    """One panel a family, one line for each number of rows; returns (name of the line, Spearman's ρ of the dial with
+    exact match, rows)."""
     chosen = [row for row in rows if row["standard"] and row["data_seed"] == 1 and row["seed"] == 1]
-    grouped = {name: [row for row in chosen if row["family"] == name] for name, _ in FAMILIES}
-    grouped = {name: sorted(found, key=lambda r: r["dial"]) for name, found in grouped.items() if len(found) > 1}
+    panels = [name for name, _ in FAMILIES if sum(row["family"] == name for row in chosen) > 1]
     columns = 4
-    figure, axes = plt.subplots(-(-len(grouped) // columns), columns, figsize=(13, 11), sharey=True)
+    figure, axes = plt.subplots(-(-len(panels) // columns), columns, figsize=(13, 11), sharey=True)
     result = []
-    for axis, (name, found) in zip(axes.flat, grouped.items(), strict=False):
-        dials = [row["dial"] for row in found]
-        scores = np.array([row["exact_match"] for row in found])
-        errors = np.sqrt(scores * (1 - scores) / [row["n"] for row in found])
-        rho = float(spearmanr(dials, scores).statistic)
-        result.append((name, rho, found))
-        axis.errorbar(dials, scores, yerr=1.96 * errors, marker="o", capsize=3)
+    for axis, name in zip(axes.flat, panels, strict=False):
+        lines: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for row in sorted(chosen, key=lambda r: (r["size"], r["dial"])):
+            if row["family"] == name:
+                lines[0 if name == "size" else row["size"]].append(row)
+        for size, found in lines.items():
+            dials = [row["dial"] for row in found]
+            scores = np.array([row["exact_match"] for row in found])
+            errors = np.sqrt(scores * (1 - scores) / [row["n"] for row in found])
+            rho = float(spearmanr(dials, scores).statistic)
+            result.append((f"{name}`, {size} rows" if size else f"{name}`", rho, found))
+            label = f"{size} rows, ρ = {rho:.2f}" if size else f"ρ = {rho:.2f}"
+            axis.errorbar(dials, scores, yerr=1.96 * errors, marker="o", capsize=3, label=label)
         if name == "size":
             axis.set_xscale("log", base=2)
-        axis.set_title(f"{name}  (ρ = {rho:.2f})", fontsize=10)
+        axis.legend(fontsize=7, loc="lower left" if name != "size" else "lower right")
+        axis.set_title(name, fontsize=10)
         axis.set_xlabel(FAMILIES.get(name).dial, fontsize=7)
         axis.set_ylim(-0.03, 1)
         axis.grid(alpha=0.3)
-    for axis in list(axes.flat)[len(grouped) :]:
+    for axis in list(axes.flat)[len(panels) :]:
         axis.set_visible(False)
     figure.supylabel("score/exact_match")
     figure.tight_layout()
@@ -128,7 +136,7 @@ def main(folder: Path) -> None:
     shown = families(rows, folder)
     for name, rho, found in shown:
         points = ", ".join(f"{row['dial']:g} → {row['exact_match']:.3f}" for row in found)
-        print(f"| `{name}` | {rho:+.2f} | {points} |")
+        print(f"| `{name} | {rho:+.2f} | {points} |")
     alone = [row["exact_match"] for _, _, found in shown for row in found]
     low, high = np.quantile(alone, (0.25, 0.75))
     print(f"these {len(alone)} alone: min {min(alone):.3f}, max {max(alone):.3f}, IQR {high - low:.3f}")
