@@ -6,6 +6,7 @@ import json
 import sys
 from collections import defaultdict
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -89,7 +90,7 @@ def families(rows: list[dict[str, Any]], folder: Path) -> list[tuple[str, float,
             axis.set_xscale("log", base=2)
         axis.legend(fontsize=7, loc="lower left" if name != "size" else "lower right")
         axis.set_title(name, fontsize=10)
-        axis.set_xlabel(FAMILIES.get(name).dial, fontsize=7)
+        axis.set_xlabel(fill(FAMILIES.get(name).dial, 44), fontsize=7)
         axis.set_ylim(-0.03, 1)
         axis.grid(alpha=0.3)
     for axis in list(axes.flat)[len(panels) :]:
