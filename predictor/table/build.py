@@ -93,14 +93,21 @@ def _units(records: Sequence[RunRecord], average_seeds: bool) -> list[list[RunRe
     if not average_seeds:
         return [[record] for record in records]
     units: dict[tuple[object, ...], list[RunRecord]] = defaultdict(list)
+    distinct: dict[frozenset[tuple[str, HpValue]], int] = {}
+    seen: dict[
+        int, int
+    ] = {}  # by identity: runs that were read together share the object, and `records` keeps it alive
     for record in records:
+        hp = seen.get(id(record.hp))
+        if hp is None:
+            hp = seen[id(record.hp)] = distinct.setdefault(frozenset(record.hp.items()), len(distinct))
         identity = (
             _dataset(record),
             record.task,
             record.eval_fingerprint,
             record.base_model_digest or record.base_model,
             record.encoder_digest,
-            frozenset(record.hp.items()),
+            hp,
         )
         units[identity].append(record)
     return list(units.values())

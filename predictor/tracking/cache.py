@@ -74,6 +74,7 @@ class EndedRuns:
 
     def load(self, ended: Mapping[str, Listed]) -> None:
         """Read what is kept of these runs, as they ended; other runs and other endings are passed over."""
+        wanted = {(run.run_id, run.status, run.end_time) for run in ended.values()}
         # In the order of their making, so that of two endings of a run the later one counts.
         for path in sorted(self.folder.glob("*.parquet")):
             try:
@@ -86,10 +87,9 @@ class EndedRuns:
                     path.unlink()
                 continue
             self._files.append((path, file))
-            for row, (run_id, status, end_time) in enumerate(file.endings):
-                run = ended.get(run_id)
-                if run is not None and run.status == status and run.end_time == end_time:
-                    self._where[run_id] = file, row
+            for row, ending in enumerate(file.endings):
+                if ending in wanted:
+                    self._where[ending[0]] = file, row
 
     def get(self, run_id: str) -> Kept | None:
         """What is kept of a run, or None."""
@@ -176,13 +176,20 @@ def _write(folder: Path, runs: Iterable[tuple[Listed, Kept]]) -> None:
 
     endings: list[tuple[str, str, int | None]] = []
     distinct: dict[str, dict[Any, int]] = {"names": {}, "params": {}, "sketch": {}}
-    codes: list[list[int]] = []
-    offsets, parts = [0], []
+    names, params, sketches = distinct.values()
+    codes: list[tuple[int, int, int]] = []
+    lengths, parts = [], []
     for run, kept in runs:
         endings.append((run.run_id, run.status, run.end_time))
-        codes.append([known.setdefault(getattr(kept, name), len(known)) for name, known in distinct.items()])
-        parts.append(np.asarray(kept.values, dtype=np.float64))
-        offsets.append(offsets[-1] + len(kept.values))
+        codes.append(
+            (
+                names.setdefault(kept.names, len(names)),
+                params.setdefault(kept.params, len(params)),
+                sketches.setdefault(kept.sketch, len(sketches)),
+            )
+        )
+        parts.append(memoryview(kept.values))
+        lengths.append(len(kept.values))
     if not endings:
         return
     run_ids, statuses, end_times = zip(*endings, strict=True)
@@ -191,7 +198,7 @@ def _write(folder: Path, runs: Iterable[tuple[Listed, Kept]]) -> None:
         "run_id": pyarrow.array(run_ids),
         "status": pyarrow.array(statuses),
         "end_time": pyarrow.array(end_times, pyarrow.int64()),
-        "values": pyarrow.LargeListArray.from_arrays(offsets, np.concatenate(parts)),
+        "values": pyarrow.LargeListArray.from_arrays(np.cumsum([0, *lengths]), np.frombuffer(b"".join(parts))),
         **{
             name: pyarrow.DictionaryArray.from_arrays(pyarrow.array(column), list(texts[name]))
             for name, column in zip(distinct, np.array(codes, np.int32).T.copy(), strict=True)

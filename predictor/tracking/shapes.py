@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -50,7 +51,7 @@ class HpShapes:
 
     def __init__(self) -> None:
         self._texts: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
-        self._hp: dict[str, dict[str, HpValue]] = {}
+        self._hp: dict[str, Mapping[str, HpValue]] = {}
 
     def text(self, names: tuple[str, ...], values: tuple[str, ...]) -> str:
         """The params that are hyperparameters, as JSON."""
@@ -60,12 +61,12 @@ class HpShapes:
             found = self._texts[names, values] = json.dumps(ours, sort_keys=True)
         return found
 
-    def hp(self, text: str) -> dict[str, HpValue]:
-        """Hj from that JSON; a new mapping each time, since each record owns its own."""
+    def hp(self, text: str) -> Mapping[str, HpValue]:
+        """Hj from that JSON, one object for all runs that share it."""
         found = self._hp.get(text)
         if found is None:
             found = self._hp[text] = decode_hp(json.loads(text))
-        return dict(found)
+        return found
 
 
 def _picker(names: tuple[str, ...]) -> tuple[tuple[str, ...], Any]:
