@@ -35,7 +35,8 @@ elif way == "frame":  # the same values in a table of the same kind: params, met
     columns = {"hp": "params.hp/", "probe": "metrics.probe/", "scores": "metrics.score/", "costs": "metrics.cost/"}
     parts = [pandas.DataFrame({name: [getattr(r, name) for r in records] for name in vars(records[0])})]
     for field, prefix in columns.items():
-        parts.append(pandas.DataFrame(parts[0].pop(field).tolist()).add_prefix(prefix))
+        values = [dict(zip(each, each.values())) for each in parts[0].pop(field)]
+        parts.append(pandas.DataFrame(values).add_prefix(prefix))
     size = len(pandas.concat(parts, axis=1))
 else:
     size = len(build(read_records()))
