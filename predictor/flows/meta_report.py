@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from predictor.report.explanations import bars, beeswarm, dependence
 from predictor.report.page import METRIC_HEAD, Page, metric_rows
 from predictor.report.validation import (
@@ -57,7 +59,7 @@ def _figures(table: Table, trained: Trained) -> dict[str, Figure]:
         "predicted_against_actual": predicted_against_actual(
             table.y, grouped.predicted, estimator.interval.half_width, table.group, table.target
         ),
-        "residuals_by_group": residuals(table.y, grouped.predicted, table.group),
+        "residuals_by_group": residuals(table.y, grouped.predicted, _named(table)),
         "baselines": against_baselines(
             {"predictor": grouped.metrics["rmse"], **{n: m["rmse"] for n, m in grouped.baselines.items()}},
             "error on groups not seen",
@@ -68,6 +70,11 @@ def _figures(table: Table, trained: Trained) -> dict[str, Figure]:
         more = (g.rows[-1] + 50, g.rmse_after(50))
         figures["learning_curve"] = error_against_runs(g.rows, g.rmse, table.noise.floor, more)
     return figures
+
+
+def _named(table: Table) -> np.ndarray:
+    """(n,): the groups by names that people know."""
+    return np.array([table.group_names.get(label, label) for label in table.group.tolist()], dtype=object)
 
 
 def _features(table: Table, trained: Trained):  # noqa: ANN202 - pandas is imported here only

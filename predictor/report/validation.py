@@ -35,7 +35,11 @@ def residuals(y: np.ndarray, predicted: np.ndarray, groups: np.ndarray, shown: i
     figure = Figure(figsize=(8, 0.25 * len(worst) + 1.5))
     axes = figure.subplots()
     axes.boxplot([by_group[label] for label in reversed(worst)], orientation="horizontal", widths=0.6)
-    axes.set_yticks(range(1, len(worst) + 1), [label[:24] for label in reversed(worst)], fontsize=7)
+    axes.set_yticks(
+        range(1, len(worst) + 1),
+        [label if len(label) <= 48 else f"…{label[-47:]}" for label in reversed(worst)],
+        fontsize=7,
+    )
     axes.axvline(0.0, color="grey", linewidth=0.8)
     axes.set_xlabel("predicted − measured")
     figure.tight_layout()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -83,6 +84,7 @@ def build(
         sampling_se=_spread([_sampling_se(record, name) for unit in units for record in unit], seeds)[0],
         price=_spread([_price(record) for unit in units for record in unit], seeds)[0],
         skipped=dict(skipped),
+        group_names=_group_names([(groups[_dataset(unit[0])], unit[0].dataset) for unit in units]),
         dropped=dropped,
         source=source,
     )
@@ -115,6 +117,21 @@ def _units(records: Sequence[RunRecord], average_seeds: bool) -> list[list[RunRe
 
 def _dataset(record: RunRecord) -> str:
     return record.dataset_fingerprint or record.dataset or record.run_id
+
+
+def _group_names(datasets: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Label of a group → what its datasets' names have in common, for people; from (label, name) of each row."""
+    members: dict[str, set[str]] = defaultdict(set)
+    for label, name in datasets:
+        members[label].add(name)
+    # Letter by letter: names of lab datasets and of files in one folder begin alike.
+    shared = {label: os.path.commonprefix(sorted(names)) for label, names in members.items()}  # noqa: RUF071
+    names = {
+        label: prefix if len(members[label]) == 1 else f"{prefix}… ({len(members[label])} datasets)"
+        for label, prefix in shared.items()
+    }
+    times = Counter(names.values())
+    return {label: f"{name} {label[:6]}" if times[name] > 1 else name for label, name in names.items() if name}
 
 
 def _features(units: Sequence[Sequence[RunRecord]]) -> tuple[pd.DataFrame, dict[str, str]]:

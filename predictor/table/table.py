@@ -51,6 +51,7 @@ class Table:
         sampling_se: standard error of the score on its questions, (n,), NaN when unknown.
         price: cost of the full fine-tune in seconds, (n,), NaN when unknown.
         skipped: reason → number of runs or rows left out.
+        group_names: label of a group of the headline column → what its datasets' names have in common, for people.
         dropped: column → reason why it is not a feature.
         source: where the rows came from.
     """
@@ -67,6 +68,7 @@ class Table:
     sampling_se: np.ndarray
     price: np.ndarray
     skipped: Mapping[str, int] = field(default_factory=dict)
+    group_names: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
 

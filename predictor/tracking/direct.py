@@ -6,11 +6,13 @@ import gc
 from array import array
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
+
+from sqlalchemy import Connection
 
 from predictor.schema import RunRecord, keys
 from predictor.schema.codec import assemble, sketch_of
+from predictor.tracking import filling
 from predictor.tracking.cache import ENDED, WORTH, EndedRuns, Kept, store_identity
 from predictor.tracking.database import Database, Listed, Unreadable, Values
 from predictor.tracking.selection import Selection
@@ -41,6 +43,11 @@ def read(uri: str, selection: Selection) -> list[RunRecord]:
         cache = EndedRuns(store_identity(uri)) if len(ended) >= WORTH else None
         if cache:
             cache.load(ended)
+            unknown = [run for run in ended.values() if cache.get(run.run_id) is None]
+            if len(unknown) >= filling.MANY:
+                filling.fill(uri, unknown)
+                cache = EndedRuns(store_identity(uri))
+                cache.load(ended)
         with _collector_paused():
             reading = _Reading(database, cache)
             records: list[RunRecord] = []
@@ -52,6 +59,23 @@ def read(uri: str, selection: Selection) -> list[RunRecord]:
         if cache:
             cache.merge()
         return records
+    finally:
+        database.close()
+
+
+def keep(uri: str, runs: list[Listed]) -> None:
+    """Put the values of these runs, which have ended, into the local copy."""
+    database = Database(uri)
+    try:
+        database.check()
+        cache = EndedRuns(store_identity(uri))
+        reading = _Reading(database, cache)
+        ended = {run.run_id for run in runs}
+        for start in range(0, len(runs), _CHUNK):
+            with database.snapshot() as connection:
+                reading.fresh(connection, runs[start : start + _CHUNK])
+            reading.keep(ended, _FLUSH)
+        reading.keep(ended, 1)
     finally:
         database.close()
 
@@ -70,14 +94,19 @@ class _Reading:
     def records(self, chunk: list[Listed]) -> list[RunRecord]:
         """The records of these runs, in their order."""
         kept = {run.run_id: self._cache.get(run.run_id) for run in chunk} if self._cache else {}
-        unknown = [run.run_id for run in chunk if kept.get(run.run_id) is None]
+        unknown = [run for run in chunk if kept.get(run.run_id) is None]
         with self._database.snapshot() as connection:
             tags = self._database.tags(connection, [run.run_id for run in chunk])
-            sketches = self._database.tag(connection, keys.TAG_ROW_SKETCH, unknown)
-            params = self._database.params(connection, unknown)
-            metrics = self._database.metrics(connection, unknown)
-        fresh = partial(self._fresh, sketches=sketches, params=params, metrics=metrics)
-        return [self._record(run, tags, kept.get(run.run_id) or fresh(run)) for run in chunk]
+            fresh = self.fresh(connection, unknown)
+        return [self._record(run, tags, kept.get(run.run_id) or fresh[run.run_id]) for run in chunk]
+
+    def fresh(self, connection: Connection, runs: list[Listed]) -> dict[str, Kept]:
+        """The values of these runs out of the store."""
+        ids = [run.run_id for run in runs]
+        sketches = self._database.tag(connection, keys.TAG_ROW_SKETCH, ids)
+        params = self._database.params(connection, ids)
+        metrics = self._database.metrics(connection, ids)
+        return {run.run_id: self._fresh(run, sketches, params, metrics) for run in runs}
 
     def keep(self, ended: Collection[str], least: int) -> None:
         """Hand the new runs that have ended to the cache, once there are at least so many runs."""
@@ -85,7 +114,7 @@ class _Reading:
             self._cache.add((run, kept) for run, kept in self.new if run.run_id in ended)
             self.new = []
 
-    def _fresh(self, run: Listed, *, sketches: Mapping[str, str], params: Values, metrics: Values) -> Kept:
+    def _fresh(self, run: Listed, sketches: Mapping[str, str], params: Values, metrics: Values) -> Kept:
         names, values = self._metrics.pick(*metrics.get(run.run_id, ((), ())))
         sketch = sketches.get(run.run_id, "")
         kept = Kept(

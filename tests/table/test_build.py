@@ -114,6 +114,19 @@ def test_datasets_that_share_rows_are_one_group() -> None:
     assert len(set(table.group)) == 10
 
 
+def test_groups_have_names_for_people() -> None:
+    """What the names of a group's datasets have in common, and its label where that is not enough."""
+    sketches = {"a": ("1", "2"), "b": ("2", "3"), "c": ("7",), "d": ("8",), "e": ("9",)}
+    names = {"a": "lab:size:dial=32", "b": "lab:size:dial=64", "c": "c.json", "d": "same.json", "e": "same.json"}
+    runs = [
+        dataclasses.replace(each, dataset=names[key], dataset_fingerprint=key, row_sketch=sketch)
+        for (key, sketch), each in zip(list(sketches.items()) * 3, records(15), strict=True)
+    ]
+    table = build(runs, average_seeds=False)
+    shown = {table.group_names[label] for label in table.group}
+    assert shown == {"lab:size:dial=… (2 datasets)", "c.json", "same.json d", "same.json e"}
+
+
 def test_digest_follows_features_target_and_order() -> None:
     runs = records(12)
     assert build(runs).digest == build(runs).digest
