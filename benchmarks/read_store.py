@@ -77,6 +77,8 @@ def compare(database: Path, folder: Path, label: str) -> None:
     print(f"ratio {searched[0] / ours[0]:.1f} in wall time, {searched[1] / ours[1]:.1f} in CPU time", flush=True)
     again = reading("frame", database, folder / "a", f"read_records again, {label}")
     print(f"ratio {searched[0] / again[0]:.1f} in wall time, {searched[1] / again[1]:.1f} in CPU time", flush=True)
+    table = reading("table", database, folder / "c", f"the training table as `meta` reads it, {label}")
+    print(f"ratio {searched[0] / table[0]:.1f} in wall time, {searched[1] / table[1]:.1f} in CPU time", flush=True)
 
 
 def to_table(database: Path, folder: Path, runs: int) -> None:

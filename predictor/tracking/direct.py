@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 
 from predictor.schema import RunRecord, keys
 from predictor.schema.codec import assemble, sketch_of
-from predictor.tracking import filling
 from predictor.tracking.cache import ENDED, WORTH, EndedRuns, Kept, store_identity
 from predictor.tracking.database import Database, Listed, Unreadable, Values
 from predictor.tracking.selection import Selection
@@ -43,11 +42,6 @@ def read(uri: str, selection: Selection) -> list[RunRecord]:
         cache = EndedRuns(store_identity(uri)) if len(ended) >= WORTH else None
         if cache:
             cache.load(ended)
-            unknown = [run for run in ended.values() if cache.get(run.run_id) is None]
-            if len(unknown) >= filling.MANY:
-                filling.fill(uri, unknown)
-                cache = EndedRuns(store_identity(uri))
-                cache.load(ended)
         with _collector_paused():
             reading = _Reading(database, cache)
             records: list[RunRecord] = []
@@ -59,23 +53,6 @@ def read(uri: str, selection: Selection) -> list[RunRecord]:
         if cache:
             cache.merge()
         return records
-    finally:
-        database.close()
-
-
-def keep(uri: str, runs: list[Listed]) -> None:
-    """Put the values of these runs, which have ended, into the local copy."""
-    database = Database(uri)
-    try:
-        database.check()
-        cache = EndedRuns(store_identity(uri))
-        reading = _Reading(database, cache)
-        ended = {run.run_id for run in runs}
-        for start in range(0, len(runs), _CHUNK):
-            with database.snapshot() as connection:
-                reading.fresh(connection, runs[start : start + _CHUNK])
-            reading.keep(ended, _FLUSH)
-        reading.keep(ended, 1)
     finally:
         database.close()
 
@@ -97,10 +74,10 @@ class _Reading:
         unknown = [run for run in chunk if kept.get(run.run_id) is None]
         with self._database.snapshot() as connection:
             tags = self._database.tags(connection, [run.run_id for run in chunk])
-            fresh = self.fresh(connection, unknown)
+            fresh = self._values(connection, unknown)
         return [self._record(run, tags, kept.get(run.run_id) or fresh[run.run_id]) for run in chunk]
 
-    def fresh(self, connection: Connection, runs: list[Listed]) -> dict[str, Kept]:
+    def _values(self, connection: Connection, runs: list[Listed]) -> dict[str, Kept]:
         """The values of these runs out of the store."""
         ids = [run.run_id for run in runs]
         sketches = self._database.tag(connection, keys.TAG_ROW_SKETCH, ids)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from predictor.schema import RunRecord
-from predictor.tracking import cache, direct, filling, read_records
+from predictor.tracking import cache, direct, read_records
 from predictor.tracking.cache import EndedRuns, Kept, store_identity
 from predictor.tracking.database import Database, Listed
 from tests.tracking.populated import Populated, plain
@@ -100,27 +100,6 @@ def test_a_folder_that_cannot_be_written_only_costs_time(
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("PREDICTOR_CACHE", str(tmp_path / "file"))
     assert plain(cached.read()) == plain(cached.populated.expected)
-
-
-def test_very_many_runs_are_read_by_processes_of_their_own(cached: Cached, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filling, "MANY", 1)
-    for path in cached.files:
-        path.unlink()
-    assert plain(cached.read()) == plain(cached.populated.expected)
-    # This process has read only what has not ended: the rest came from files of the others.
-    assert cached.asked == [record.run_id for record in cached.populated.expected if record.status == "RUNNING"]
-    assert len(cached.files) >= 1
-
-
-def test_what_those_processes_fail_to_read_is_read_without_them(
-    cached: Cached, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(filling, "MANY", 1)
-    monkeypatch.setattr(filling.sys, "executable", str(tmp_path / "no such program"))
-    for path in cached.files:
-        path.unlink()
-    assert plain(cached.read()) == plain(cached.populated.expected)
-    assert len(cached.asked) == len(cached.populated.expected)
 
 
 def test_a_small_store_leaves_no_files(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
