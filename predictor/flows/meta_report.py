@@ -57,7 +57,7 @@ def _figures(table: Table, trained: Trained) -> dict[str, Figure]:
         "shap_bar": bars(values[:, :-1], names),
         "shap_dependence": dependence(values[:, :-1], matrix, names),
         "predicted_against_actual": predicted_against_actual(
-            table.y, grouped.predicted, estimator.interval.half_width, table.group, table.target
+            table.y, grouped.predicted, estimator.bounds(grouped.predicted), table.group, table.target
         ),
         "residuals_by_group": residuals(table.y, grouped.predicted, _named(table)),
         "baselines": against_baselines(

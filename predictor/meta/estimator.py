@@ -39,13 +39,7 @@ class Estimator:
         """`prediction`, `lower`, `upper` in the target's unit; `unusual` and the feature that makes a row so."""
         matrix = self.schema.matrix(rows)
         prediction = self.model.predict(matrix)
-        lower, upper = prediction - self.interval.half_width, prediction + self.interval.half_width
-        if self.bounded:
-            # The prediction itself is not clipped: its contributions must add up to it.
-            lower, upper = (
-                np.minimum(np.maximum(lower, 0.0), prediction),
-                np.maximum(np.minimum(upper, 1.0), prediction),
-            )
+        lower, upper = self.bounds(prediction)
         feature = self._unusual(rows, matrix)
         return pd.DataFrame(
             {
@@ -57,6 +51,14 @@ class Estimator:
             },
             index=rows.index,
         )
+
+    def bounds(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper end of the interval around predictions, (n,) each."""
+        lower, upper = prediction - self.interval.half_width, prediction + self.interval.half_width
+        if not self.bounded:
+            return lower, upper
+        # The prediction itself is not clipped: its contributions must add up to it.
+        return np.minimum(np.maximum(lower, 0.0), prediction), np.maximum(np.minimum(upper, 1.0), prediction)
 
     def _unusual(self, rows: pd.DataFrame, matrix: np.ndarray) -> list[str]:
         excess = self.domain.excess(matrix)

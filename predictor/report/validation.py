@@ -9,14 +9,15 @@ from matplotlib.figure import Figure
 
 
 def predicted_against_actual(
-    y: np.ndarray, predicted: np.ndarray, half_width: float, groups: np.ndarray, target: str
+    y: np.ndarray, predicted: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], groups: np.ndarray, target: str
 ) -> Figure:
-    """Out-of-group predictions with their intervals against what the fine-tunes reached, (n,) each."""
+    """Out-of-group predictions with the ends of their intervals against what the fine-tunes reached, (n,) each."""
     figure = Figure(figsize=(6.5, 6))
     axes = figure.subplots()
     codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
     if len(y) <= 400:
-        axes.errorbar(y, predicted, yerr=half_width, fmt="none", ecolor="lightgrey", elinewidth=0.8, zorder=1)
+        lengths = predicted - bounds[0], bounds[1] - predicted
+        axes.errorbar(y, predicted, yerr=lengths, fmt="none", ecolor="lightgrey", elinewidth=0.8, zorder=1)
     axes.scatter(y, predicted, c=codes, cmap="tab20", s=18, zorder=2)
     span = [min(y.min(), predicted.min()), max(y.max(), predicted.max())]
     axes.plot(span, span, color="grey", linewidth=1)

@@ -96,9 +96,8 @@ def _units(records: Sequence[RunRecord], average_seeds: bool) -> list[list[RunRe
         return [[record] for record in records]
     units: dict[tuple[object, ...], list[RunRecord]] = defaultdict(list)
     distinct: dict[frozenset[tuple[str, HpValue]], int] = {}
-    seen: dict[
-        int, int
-    ] = {}  # by identity: runs that were read together share the object, and `records` keeps it alive
+    # By identity too: runs that were read together share the object, and `records` keeps it alive.
+    seen: dict[int, int] = {}
     for record in records:
         hp = seen.get(id(record.hp))
         if hp is None:

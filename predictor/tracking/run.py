@@ -135,7 +135,7 @@ class TrackedRun:
         if params or metrics or together:
             self.client.log_batch(self.run_id, params=list(params), metrics=list(metrics), tags=together)
 
-    def wait(self, reason: str) -> None:
+    def mark_waiting(self, reason: str) -> None:
         """Mark a run whose results wait on disk as FAILED until they are delivered, if the store takes as much as that.
         Where it does not, the run stays RUNNING until the reaper finds it or the results come."""
         with contextlib.suppress(Exception):
@@ -200,7 +200,7 @@ def tracked_run(
             raise
         except ResultsWait as error:
             ours = False
-            run.wait(error.one_line())
+            run.mark_waiting(error.one_line())
             raise
         except PredictorError as error:
             status, failure = "FAILED", error.one_line()
