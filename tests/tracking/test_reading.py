@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from predictor.errors import TrackingError
 from predictor.schema import keys
 from predictor.tracking import direct, read_records, reader, selection, windows
-from predictor.tracking.database import Database, Unreadable
+from predictor.tracking.database import Database, Unreadable, _alike
 from predictor.tracking.selection import Selection, experiment_ids
 from tests.tracking.populated import Populated, plain
 
@@ -157,3 +157,17 @@ def test_a_store_that_stops_answering(in_sqlite: Populated, monkeypatch: pytest.
     monkeypatch.setattr("mlflow.MlflowClient.search_runs", silent)
     with pytest.raises(TrackingError, match=r"stopped answering while runs were read \(gone\)"):
         read_records(in_sqlite.names)
+
+
+@pytest.mark.parametrize(
+    ("names", "runs", "each"),
+    [
+        (("a", "b", "a", "b"), 2, 2),
+        (("a", "b", "a", "b"), 1, 0),  # not one run with two keys twice
+        (("a", "b", "a"), 2, 0),  # the second run has fewer
+        (("a", "b", "b", "a"), 2, 0),
+        (("a", "b", "a", "b"), 4, 0),  # two of the four have none
+    ],
+)
+def test_runs_of_one_set_of_keys_need_not_be_counted(names: tuple[str, ...], runs: int, each: int) -> None:
+    assert _alike(names, runs) == each
