@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -30,10 +32,36 @@ def install() -> None:
     _end_with_parent()
 
 
-def _raise(number: int, frame: FrameType | None) -> NoReturn:
+@contextmanager
+def held() -> Iterator[None]:
+    """Keep a signal that comes meanwhile until the end of the block.
+
+    For work that must not be cut off in the middle: a database transaction whose commit an exception interrupts stays
+    open, and with it SQLite's lock, while the same exception's clean-up waits to write.
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals are raised in the main thread only
+        yield
+        return
+    _held.append(None)
+    try:
+        yield
+    finally:
+        _held.pop()
+        if _waiting and not _held:
+            raise Interrupted(_waiting.pop())
+
+
+_held: list[None] = []
+_waiting: list[str] = []
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Interrupted(signal.Signals(number).name)
+    if _held:
+        _waiting.append(signal.Signals(number).name)
+    else:
+        raise Interrupted(signal.Signals(number).name)
 
 
 def _end_with_parent() -> None:

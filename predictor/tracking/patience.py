@@ -6,11 +6,13 @@ import os
 import random
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from predictor import interrupts
 from predictor.errors import TrackingError
 
 PATIENCE_S = 600.0
@@ -90,7 +92,8 @@ class PatientClient:
         told = False
         while True:
             try:
-                return attempt()
+                with self._whole(name):
+                    return attempt()
             except Exception as error:
                 uri = str(self._client.tracking_uri)
                 for words, advice in _LASTING.items():
@@ -112,6 +115,12 @@ class PatientClient:
                     told = True
                 time.sleep(pause * (0.5 + random.random()))  # not all workers at the same instant
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _whole(self, name: str) -> AbstractContextManager[None]:
+        """A transaction of a database ends before a signal does; what goes over the network or copies files does not
+        keep anybody waiting."""
+        database = str(self._client.tracking_uri).startswith(("sqlite", "postgresql"))
+        return interrupts.held() if database and "artifact" not in name else nullcontext()
 
 
 def passes(error: Exception) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from predictor import interrupts
 from predictor.errors import ResultsWait, TrackingError
 from predictor.schema import keys
 from predictor.tracking import connect, spool, tracked_run
@@ -249,3 +251,38 @@ def test_an_sqlite_store_on_a_local_disk_gets_a_write_ahead_log(store: str, tmp_
     assert not prepare_for_many("http://127.0.0.1:1")
     assert not prepare_for_many(f"sqlite:///{tmp_path}/absent.db")
     assert not (tmp_path / "absent.db").exists()
+
+
+class Signalled:
+    """A client whose call is hit by SIGTERM before it ends."""
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.tracking_uri, self.ended = tracking_uri, False
+
+    def _hit(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        self.ended = True
+
+    log_batch = log_artifacts = _hit
+
+
+@pytest.mark.parametrize(
+    ("uri", "name", "ends"),
+    [
+        ("sqlite:///store.db", "log_batch", True),
+        ("sqlite:///store.db", "log_artifacts", False),
+        ("http://127.0.0.1:1", "log_batch", False),
+    ],
+)
+def test_a_signal_waits_for_the_end_of_a_transaction(uri: str, name: str, ends: bool):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    client = Signalled(uri)
+    interrupts.install()
+    try:
+        with pytest.raises(interrupts.Interrupted, match="SIGTERM"):
+            getattr(PatientClient(client), name)()
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
+    assert client.ended is ends
