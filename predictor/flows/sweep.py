@@ -184,6 +184,8 @@ def _sweep(config: SweepConfig, plan: Plan, run, progress: Progress, started: fl
         )
     finally:
         executor.close()
+        # A worker that a signal met between the making of a run and its first write knows nothing of that run.
+        reap(run.client, run.experiment_id, "its worker ended with the sweep")
         for line in spool.deliver(run.client):
             progress.note(line)
         live.write(run.artifacts)
