@@ -83,7 +83,7 @@ def families(rows: list[dict[str, Any]], folder: Path) -> list[tuple[str, float,
             scores = np.array([row["exact_match"] for row in found])
             errors = np.sqrt(scores * (1 - scores) / [row["n"] for row in found])
             rho = float(spearmanr(dials, scores).statistic)
-            result.append((f"{name}`, {size} rows" if size else f"{name}`", rho, found))
+            result.append((f"`{name}`, {size} rows" if size else f"`{name}`", rho, found))
             label = f"{size} rows, ρ = {rho:.2f}" if size else f"ρ = {rho:.2f}"
             axis.errorbar(dials, scores, yerr=1.96 * errors, marker="o", capsize=3, label=label)
         if name == "size":
@@ -137,7 +137,7 @@ def main(folder: Path) -> None:
     shown = families(rows, folder)
     for name, rho, found in shown:
         points = ", ".join(f"{row['dial']:g} → {row['exact_match']:.3f}" for row in found)
-        print(f"| `{name} | {rho:+.2f} | {points} |")
+        print(f"| {name} | {rho:+.2f} | {points} |")
     alone = [row["exact_match"] for _, _, found in shown for row in found]
     low, high = np.quantile(alone, (0.25, 0.75))
     print(f"these {len(alone)} alone: min {min(alone):.3f}, max {max(alone):.3f}, IQR {high - low:.3f}")

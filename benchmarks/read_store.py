@@ -73,12 +73,13 @@ def store(folder: Path, runs: int) -> Path:
 
 def compare(database: Path, folder: Path, label: str) -> None:
     searched = reading("search", database, folder / "a", f"mlflow.search_runs, {label}")
-    ours = reading("frame", database, folder / "a", f"read_records into the same table, {label}")
-    print(f"ratio {searched[0] / ours[0]:.1f} in wall time, {searched[1] / ours[1]:.1f} in CPU time", flush=True)
-    again = reading("frame", database, folder / "a", f"read_records again, {label}")
-    print(f"ratio {searched[0] / again[0]:.1f} in wall time, {searched[1] / again[1]:.1f} in CPU time", flush=True)
-    table = reading("table", database, folder / "c", f"the training table as `meta` reads it, {label}")
-    print(f"ratio {searched[0] / table[0]:.1f} in wall time, {searched[1] / table[1]:.1f} in CPU time", flush=True)
+    for way, cache, what in (
+        ("frame", "a", "read_records into the same table"),
+        ("frame", "a", "read_records again"),
+        ("table", "c", "the training table as `meta` reads it"),
+    ):
+        ours = reading(way, database, folder / cache, f"{what}, {label}")
+        print(f"ratio {searched[0] / ours[0]:.1f} in wall time, {searched[1] / ours[1]:.1f} in CPU time", flush=True)
 
 
 def to_table(database: Path, folder: Path, runs: int) -> None:

@@ -11,6 +11,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_held: list[None] = []
+"""One entry for each block of :func:`held` that the main thread is in."""
+_waiting: list[str] = []
+"""The name of the signal that came meanwhile."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -49,10 +53,6 @@ def held() -> Iterator[None]:
         _held.pop()
         if _waiting and not _held:
             raise Interrupted(_waiting.pop())
-
-
-_held: list[None] = []
-_waiting: list[str] = []
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from predictor import interrupts
 from predictor.errors import TrackingError
+from predictor.tracking.database import BACKENDS
 
 PATIENCE_S = 600.0
 """Seconds that a store may be away before a run gives up; `PREDICTOR_STORE_PATIENCE` changes it."""
@@ -119,7 +120,7 @@ class PatientClient:
     def _whole(self, name: str) -> AbstractContextManager[None]:
         """A transaction of a database ends before a signal does; what goes over the network or copies files does not
         keep anybody waiting."""
-        database = str(self._client.tracking_uri).startswith(("sqlite", "postgresql"))
+        database = str(self._client.tracking_uri).startswith(BACKENDS)
         return interrupts.held() if database and "artifact" not in name else nullcontext()
 
 

@@ -204,8 +204,8 @@ def test_two_sweeps_of_one_plan_at_once_share_the_work(plan: Path):
     assert {record.status for record in records} == {"FINISHED"}
 
 
-def test_a_signal_ends_a_sweep_with_its_runs_killed(plan: Path, store: str):
-    number = signal.SIGINT
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_sweep_with_its_runs_killed(plan: Path, store: str, number: signal.Signals):
     process = _start(plan)
     client = MlflowClient(store)
     deadline = time.monotonic() + 100
