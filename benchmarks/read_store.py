@@ -31,13 +31,12 @@ if way == "search":
     frame = mlflow.search_runs(search_all_experiments=True, filter_string="tags.`predictor.kind` = 'finetune'")
     size = len(frame)
 elif way == "frame":  # the same values in a table of the same kind: params, metrics and tags of each run
-    records = read_records()
-    columns = {"hp": "params.hp/", "probe": "metrics.probe/", "scores": "metrics.score/", "costs": "metrics.cost/"}
-    parts = [pandas.DataFrame({name: [getattr(r, name) for r in records] for name in vars(records[0])})]
-    for field, prefix in columns.items():
-        values = [dict(zip(each, each.values())) for each in parts[0].pop(field)]
-        parts.append(pandas.DataFrame(values).add_prefix(prefix))
-    size = len(pandas.concat(parts, axis=1))
+    found = read_records()
+    plain = {name: list(column) for name, column in found.columns.items()}
+    params = pandas.DataFrame(plain.pop("hp")).add_prefix("params.hp/")
+    metrics = pandas.DataFrame(found.metrics.matrix(found.metrics.known), columns=found.metrics.known)
+    tags = pandas.DataFrame({"run_id": found.run_ids, "start_time": found.start_times, **plain})
+    size = len(pandas.concat([tags, params, metrics.add_prefix("metrics.")], axis=1))
 else:
     size = len(build(read_records()))
 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
 
 from predictor.schema import RunRecord
+
+
+def row_hash(name: object) -> str:
+    """Ten hexadecimal digits for a row of this name."""
+    return hashlib.sha256(str(name).encode()).hexdigest()[:10]
 
 
 def record(**changes: Any) -> RunRecord:
@@ -18,7 +24,7 @@ def record(**changes: Any) -> RunRecord:
         "task": "qa",
         "dataset": "a.json",
         "dataset_fingerprint": "fa",
-        "row_sketch": ("r1", "r2"),
+        "row_sketch": (row_hash("r1"), row_hash("r2")),
         "eval_fingerprint": "ev",
         "base_model": "lab",
         "base_model_digest": "bd",
@@ -53,7 +59,7 @@ def records(count: int, *, groups: int = 0, seed: int = 0, noise_features: int =
                 run_id=f"run-{i}",
                 dataset=f"dataset-{g}.json",
                 dataset_fingerprint=f"f{g}",
-                row_sketch=(f"{g}-a", f"{g}-b"),
+                row_sketch=(row_hash(f"{g}-a"), row_hash(f"{g}-b")),
                 seed=1 + i // groups,
                 hp={"learning_rate": rate, "lora_r": int(rng.choice([8, 16])), "target_modules": "all-linear"},
                 probe=probe,

@@ -5,6 +5,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from predictor.config import FinetuneConfig
 from predictor.errors import SchemaError
 from predictor.schema import RunRecord, decode, encode, hp_values, keys
+from predictor.schema.records import Records
 
 FIXTURE = Path(__file__).parent / "fixtures" / "run_v1.json"
 
@@ -46,6 +48,24 @@ records = st.builds(
 def test_decode_undoes_encode_exactly(record: RunRecord):
     encoded = encode(record)
     assert decode(encoded.params, encoded.metrics, encoded.tags) == record
+
+
+@given(st.lists(records, max_size=6))
+def test_columns_give_each_record_back(some: list[RunRecord]):
+    some = [dataclasses.replace(each, run_id=f"run-{i}", start_time=i) for i, each in enumerate(some)]
+    columns = Records.of(some)
+    assert list(columns) == some
+    assert [list(map(type, record.hp.values())) for record in columns] == [list(map(type, r.hp.values())) for r in some]
+    assert list(columns[1:4]) == some[1:4]
+    assert list(columns.take(np.arange(len(some))[::-1])) == some[::-1]
+    assert Records.of(columns) is columns
+
+
+def test_an_index_is_counted_as_in_a_list():
+    columns = Records.of([RunRecord(run_id="a"), RunRecord(run_id="b")])
+    assert columns[-1].run_id == "b"
+    with pytest.raises(IndexError):
+        columns[2]
 
 
 def test_nan_survives_and_infinity_is_refused():

@@ -6,10 +6,9 @@ import dataclasses
 import math
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from predictor.config import Hyperparameters
 from predictor.errors import SchemaError
@@ -31,6 +30,14 @@ _TEXT_TAGS = {
     "config_hash": keys.TAG_CONFIG_HASH,
     "code_revision": keys.TAG_REVISION,
 }
+TAG_FIELDS: typing.Final[Mapping[str, tuple[str, Callable[[str | None], typing.Any]]]] = {
+    **{field: (tag, lambda text: text or "") for field, tag in _TEXT_TAGS.items()},
+    "seed": (keys.TAG_SEED, lambda text: int(text or "0")),
+    "complete": (keys.TAG_COMPLETE, lambda text: text == "true"),
+    "failure": (keys.TAG_FAILURE, lambda text: text),
+    "row_sketch": (keys.TAG_ROW_SKETCH, lambda text: split_sketch(text or "")),
+}
+"""Field of a record → the tag that holds it, and what the tag's text (None without the tag) means."""
 METRIC_FIELDS: typing.Final = {"probe": keys.PROBE, "scores": keys.SCORE, "costs": keys.COST}
 """Field of a record → prefix of the metrics that it holds. Metrics with no such prefix never enter a record."""
 
@@ -87,33 +94,19 @@ def decode(
     Raises:
         SchemaError: the run carries no schema version, or one that this package does not know.
     """
-    parts: dict[str, dict[str, float]] = {
-        field: {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
-        for field, prefix in METRIC_FIELDS.items()
-    }
-    row_sketch = sketch_of(tags)
-    return assemble(tags, decode_hp(params), parts, row_sketch, run_id=run_id, status=status, start_time=start_time)
+    check_version(tags.get(keys.TAG_SCHEMA), run_id)
+    fields: dict[str, typing.Any] = {field: meaning(tags.get(tag)) for field, (tag, meaning) in TAG_FIELDS.items()}
+    for field, prefix in METRIC_FIELDS.items():
+        fields[field] = {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(prefix)}
+    return RunRecord(run_id=run_id, status=status, start_time=start_time, hp=decode_hp(params), **fields)
 
 
-def assemble(
-    tags: Mapping[str, str],
-    hp: Mapping[str, HpValue],
-    metrics: Mapping[str, Mapping[str, float]],
-    row_sketch: tuple[str, ...],
-    *,
-    run_id: str,
-    status: str,
-    start_time: int,
-) -> RunRecord:
-    """The second half of :func:`decode`, for readers of many runs that share the first half among them.
-
-    Args:
-        metrics: field of :data:`METRIC_FIELDS` → metrics by name, without their prefix.
+def check_version(version: str | None, run_id: str) -> None:
+    """Let a run pass whose schema version is this package's.
 
     Raises:
-        SchemaError: as of :func:`decode`.
+        SchemaError: it is another one, or there is none.
     """
-    version = tags.get(keys.TAG_SCHEMA)
     if version != str(keys.SCHEMA_VERSION):
         raise SchemaError(
             f"run was written with schema version {version or '(none)'}",
@@ -121,32 +114,17 @@ def assemble(
             rule=f"this package reads schema version {keys.SCHEMA_VERSION}",
             fix="upgrade the package to the version that wrote the run, or use another tracking store",
         )
-    texts: dict[str, Any] = {field: tags.get(tag, "") for field, tag in _TEXT_TAGS.items()}
-    fields: dict[str, Any] = dict(metrics)
-    return RunRecord(
-        run_id=run_id,
-        status=status,
-        start_time=start_time,
-        complete=tags.get(keys.TAG_COMPLETE) == "true",
-        seed=int(tags.get(keys.TAG_SEED, "0")),
-        row_sketch=row_sketch,
-        hp=hp,
-        failure=tags.get(keys.TAG_FAILURE),
-        **texts,
-        **fields,
-    )
+
+
+def split_sketch(text: str) -> tuple[str, ...]:
+    """Row hashes, which a tag holds one after the other."""
+    return tuple(_HASHES.findall(text))
 
 
 def decode_hp(params: Mapping[str, str]) -> dict[str, HpValue]:
     """Hj from a run's params; bare names are not ours."""
     names = ((key.removeprefix(keys.HP), text) for key, text in params.items() if key.startswith(keys.HP))
     return {name: _from_text(name, text) for name, text in names}
-
-
-def sketch_of(tags: Mapping[str, str]) -> tuple[str, ...]:
-    """The row hashes of a run's dataset, which one tag holds without separators."""
-    text = tags.get(keys.TAG_ROW_SKETCH) or ""
-    return tuple(_HASHES.findall(text))
 
 
 def hp_values(hp: Hyperparameters) -> dict[str, HpValue]:

@@ -23,6 +23,8 @@ TRAIN: Final = "train/"
 EVAL: Final = "eval/"
 """Metrics by step: curves on the development slice; they never enter the table."""
 
+TAGS: Final = "predictor."
+"""All tags that we write begin so."""
 TAG_KIND: Final = "predictor.kind"
 TAG_SCHEMA: Final = "predictor.schema_version"
 TAG_COMPLETE: Final = "predictor.complete"

@@ -2,28 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-Doubles = Any
-"""An `array` of doubles, or a slice of a numpy array."""
+from predictor.schema.coded import Coded, Coder
+
+
+@dataclass(frozen=True, eq=False)
+class Metrics:
+    """The metrics of n runs, 8 bytes for each value.
+
+    Attributes:
+        names: for each run a tuple of its keys, sorted.
+        starts: (n,) where in `values` the first value of a run stands; the others follow in the order of its keys.
+        values: float64.
+    """
+
+    names: Coded
+    starts: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, runs: Iterable[Mapping[str, float]]) -> Metrics:
+        names: list[tuple[str, ...]] = []
+        values: list[float] = []
+        starts: list[int] = []
+        for metrics in runs:
+            names.append(tuple(sorted(metrics)))
+            starts.append(len(values))
+            values += [metrics[name] for name in names[-1]]
+        return cls(Coded.of(names), np.array(starts, np.int64), np.array(values, float))
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def take(self, rows: np.ndarray) -> Metrics:
+        """The runs at `rows`; the values stay where they are."""
+        return Metrics(self.names.take(rows), self.starts[rows], self.values)
+
+    def run(self, row: int) -> np.ndarray:
+        """The values of one run, in the order of its keys."""
+        start = self.starts[row]
+        return self.values[start : start + len(self.names[row])]
+
+    def alike(self) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+        """Each set of keys that any run has, with the rows that have it."""
+        used = self.names.used()
+        for code, names in enumerate(used.distinct):
+            yield names, np.flatnonzero(used.codes == code)
+
+    @cached_property
+    def known(self) -> list[str]:
+        """All keys that any run has, sorted."""
+        return sorted({name for names in self.names.used().distinct for name in names})
+
+    def matrix(self, names: Sequence[str]) -> np.ndarray:
+        """(n, len(names)), NaN where a run does not have the metric."""
+        found = np.full((len(self), len(names)), np.nan)
+        for known, rows in self.alike():
+            position = {name: i for i, name in enumerate(known)}
+            at = np.array([position.get(name, -1) for name in names], dtype=np.int64)
+            columns = np.flatnonzero(at >= 0)
+            found[np.ix_(rows, columns)] = self.values[self.starts[rows, None] + at[columns]]
+        return found
+
+    def column(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) values, and (n,) whether the run has the metric at all: a value that it has may be NaN."""
+        return self.matrix([name])[:, 0], self.names.matches(lambda names: name in names)
+
+
+class Collected:
+    """Makes :class:`Metrics` of runs that come in pieces."""
+
+    def __init__(self) -> None:
+        self._names = Coder()
+        self._starts: list[np.ndarray] = [np.empty(0, np.int64)]
+        self._values: list[np.ndarray] = [np.empty(0)]
+        self._size = 0
+
+    def add(self, metrics: Metrics) -> None:
+        self._names.add_coded(metrics.names)
+        self._append(metrics.starts, metrics.values)
+
+    def add_alike(self, names: tuple[str, ...], values: np.ndarray) -> None:
+        """Further runs that have the same keys, `values` of shape (runs, names)."""
+        runs, each = values.shape
+        self._names.add_coded(Coded(np.zeros(runs, np.int64), [names]))
+        self._append(np.arange(runs) * each, values.reshape(-1))
+
+    def metrics(self) -> Metrics:
+        return Metrics(self._names.coded(), np.concatenate(self._starts), np.concatenate(self._values))
+
+    def _append(self, starts: np.ndarray, values: np.ndarray) -> None:
+        self._starts.append(starts + self._size)
+        self._values.append(values)
+        self._size += len(values)
 
 
 class Measured(Mapping[str, float]):
-    """The metrics of one run by name: their values, 8 bytes each, beside names that many runs share.
-
-    A dict of a run's hundred metrics takes ten times as much, and as long to make as to read the run.
+    """Some of the metrics of one run by name: their values beside names that many runs share.
 
     Args:
         positions: name → position in `values`, in the order of `values`.
-        values: an array of doubles.
     """
 
     __slots__ = ("_positions", "_values")
 
-    def __init__(self, positions: Mapping[str, int], values: Doubles) -> None:
+    def __init__(self, positions: Mapping[str, int], values: np.ndarray) -> None:
         self._positions, self._values = positions, values
 
     def __getitem__(self, name: str) -> float:
@@ -41,17 +129,5 @@ class Measured(Mapping[str, float]):
     def values(self) -> list[float]:  # type: ignore[override]  # all at once: one by one would be ten times slower
         return self._values.tolist()
 
-    @property
-    def doubles(self) -> Doubles:
-        """The values in the order of the names."""
-        return self._values
-
     def __repr__(self) -> str:
         return repr(dict(self))
-
-
-def doubles(metrics: Mapping[str, float]) -> np.ndarray:
-    """The values of any mapping as float64, in its order."""
-    if isinstance(metrics, Measured):
-        return np.asarray(metrics.doubles)
-    return np.fromiter(metrics.values(), dtype=float, count=len(metrics))

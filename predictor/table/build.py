@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from predictor.errors import TableError
 from predictor.schema import keys
-from predictor.schema.measured import doubles
+from predictor.schema.coded import Coded, combined
+from predictor.schema.measured import Metrics
 from predictor.schema.record import HpValue, RunRecord
+from predictor.schema.records import Records
 from predictor.table.columns import FeatureSchema
 from predictor.table.groups import dataset_groups
 from predictor.table.table import Table, check_enough
 
 GROUP = "dataset"
 """Name of the group column of a table built from records."""
+_BLOCK = 4096
+"""Units averaged at once: a few megabytes at a time, used again and again, cost less than the whole in new memory."""
 
 
 def feature_row(record: RunRecord) -> dict[str, HpValue]:
@@ -53,73 +57,129 @@ def build(
             where="-P target",
             rule=f"{keys.SCORE}<name>, such as {keys.SCORE}exact_match",
         )
-    records = list(records)
-    reasons = [record.ineligible(target) for record in records]
-    skipped = Counter(reason for reason in reasons if reason)
-    eligible = [record for record, reason in zip(records, reasons, strict=True) if reason is None]
-    if not eligible:
+    runs = Records.of(records)
+    reasons = _ineligible(runs, target)
+    eligible = runs.take(np.flatnonzero(~reasons.matches(bool)))
+    skipped = dict(Counter(reason for reason in reasons if reason))
+    if not len(eligible):
         detail = "; ".join(f"{count} x {reason}" for reason, count in sorted(skipped.items()))
         raise TableError(
-            f"none of {len(records)} runs can teach a predictor of {target}",
+            f"none of {len(runs)} runs can teach a predictor of {target}",
             where=source or None,
             rule="finished, complete runs of kind finetune that hold the target",
             fix=f"skipped: {detail}" if detail else "run `finetune` first, or name the experiment that holds the runs",
         )
-    units = _units(eligible, average_seeds)
-    rows, dropped = _features(units)
-    name = target.removeprefix(keys.SCORE)
-    seeds = np.array([len(unit) for unit in units])
-    mean, deviation = _spread([record.scores[name] for unit in units for record in unit], seeds)
-    groups = dataset_groups({_dataset(unit[0]): unit[0].row_sketch for unit in units})
+    units = _Units.of(eligible, average_seeds)
+    rows, dropped = _features(eligible, units)
+    firsts = eligible.take(units.first)
+    mean, deviation = units.spread(eligible.metrics.column(target)[0])
+    datasets = _dataset(firsts)
+    groups = datasets.map(dataset_groups(dict(zip(datasets, firsts.columns["row_sketch"], strict=True))).get)
     table = Table(
         rows=rows,
         schema=FeatureSchema.of(rows),
         y=mean,
         target=target,
-        groups={GROUP: np.array([groups[_dataset(unit[0])] for unit in units], dtype=object)},
-        tasks=np.array([f"{unit[0].task}:{unit[0].eval_fingerprint}" for unit in units], dtype=object),
-        run_ids=tuple(tuple(record.run_id for record in unit) for unit in units),
+        groups={GROUP: np.array(list(groups), dtype=object)},
+        tasks=np.array(
+            list(map("{}:{}".format, firsts.columns["task"], firsts.columns["eval_fingerprint"])), dtype=object
+        ),
+        run_ids=units.gather(eligible.run_ids),
         seed_sd=deviation,
-        seeds=seeds,
-        sampling_se=_spread([_sampling_se(record, name) for unit in units for record in unit], seeds)[0],
-        price=_spread([_price(record) for unit in units for record in unit], seeds)[0],
-        skipped=dict(skipped),
-        group_names=_group_names([(groups[_dataset(unit[0])], unit[0].dataset) for unit in units]),
+        seeds=units.size,
+        sampling_se=units.spread(_sampling_se(eligible.metrics, target))[0],
+        price=units.spread(_price(eligible.metrics))[0],
+        skipped=skipped,
+        group_names=_group_names(set(zip(groups, firsts.columns["dataset"], strict=True))),
         dropped=dropped,
         source=source,
     )
     return check_enough(table)
 
 
-def _units(records: Sequence[RunRecord], average_seeds: bool) -> list[list[RunRecord]]:
-    if not average_seeds:
-        return [[record] for record in records]
-    units: dict[tuple[object, ...], list[RunRecord]] = defaultdict(list)
-    distinct: dict[frozenset[tuple[str, HpValue]], int] = {}
-    # By identity too: runs that were read together share the object, and `records` keeps it alive.
-    seen: dict[int, int] = {}
-    for record in records:
-        hp = seen.get(id(record.hp))
-        if hp is None:
-            hp = seen[id(record.hp)] = distinct.setdefault(frozenset(record.hp.items()), len(distinct))
-        identity = (
-            _dataset(record),
-            record.task,
-            record.eval_fingerprint,
-            record.base_model_digest or record.base_model,
-            record.encoder_digest,
-            hp,
-        )
-        units[identity].append(record)
-    return list(units.values())
+def _ineligible(runs: Records, target: str) -> Coded:
+    """Why a run may not teach, or None. What :meth:`RunRecord.ineligible` looks at is alike in most runs, so one run
+    of each likeness is asked."""
+    values, known = runs.metrics.column(target)
+    seen = [runs.columns[name] for name in ("kind", "status", "complete")]
+    seen += [Coded(each.astype(np.int64), (False, True)) for each in (known, np.isfinite(values))]
+    likeness = Coded(combined(seen), ())
+    return Coded(likeness.codes, [runs[row].ineligible(target) for row in likeness.firsts()])
 
 
-def _dataset(record: RunRecord) -> str:
-    return record.dataset_fingerprint or record.dataset or record.run_id
+@dataclass(frozen=True)
+class _Units:
+    """Rows of the table: runs that differ in nothing but their seed.
+
+    Attributes:
+        order: (runs,) the runs, those of a unit together, units and their runs as they first came.
+        start, size: (units,) where in `order` a unit begins, and how many runs it has.
+    """
+
+    order: np.ndarray
+    start: np.ndarray
+    size: np.ndarray
+
+    @classmethod
+    def of(cls, runs: Records, average_seeds: bool) -> _Units:
+        columns = runs.columns
+        identity = [
+            _dataset(runs),
+            columns["task"],
+            columns["eval_fingerprint"],
+            columns["base_model_digest"].otherwise(columns["base_model"]),
+            columns["encoder_digest"],
+            # One code for what is equal and was written in different ways.
+            Coded.concat([columns["hp"].map(lambda hp: frozenset(hp.items()))]),
+        ]
+        unit = combined(identity) if average_seeds else np.arange(len(runs))
+        size = np.bincount(unit)
+        return cls(np.argsort(unit, kind="stable"), np.cumsum(size) - size, size)
+
+    @property
+    def first(self) -> np.ndarray:
+        """(units,) the first run of each unit."""
+        return self.order[self.start]
+
+    def gather(self, values: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """The values of each unit's runs."""
+        ordered = [values[run] for run in self.order.tolist()]
+        bounds = zip(self.start.tolist(), (self.start + self.size).tolist(), strict=True)
+        return tuple(tuple(ordered[start:end]) for start, end in bounds)
+
+    def spread(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation (NaN for one run) of each unit, from a value of each run."""
+        ordered = values[self.order]
+        mean = np.add.reduceat(ordered, self.start) / self.size
+        squares = np.add.reduceat((ordered - np.repeat(mean, self.size)) ** 2, self.start)
+        freedom = np.where(self.size > 1, self.size - 1, np.nan)
+        return mean, np.sqrt(squares / freedom)
+
+    def means(self, metrics: Metrics, names: list[str]) -> np.ndarray:
+        """(units, names) the mean of those of a unit's values that are finite, NaN where none is."""
+        means = np.empty((len(self.size), len(names)))
+        for block in range(0, len(means), _BLOCK):
+            start, size = self.start[block : block + _BLOCK], self.size[block : block + _BLOCK]
+            total, count = np.zeros((2, len(size), len(names)))
+            # Run after run, so that each sum is added up in the order of the unit's runs.
+            for k in range(int(size.max())):
+                having = np.flatnonzero(size > k)
+                part = metrics.take(self.order[start[having] + k]).matrix(names)
+                finite = np.isfinite(part)
+                total[having] += np.where(finite, part, 0.0)
+                count[having] += finite
+            with np.errstate(invalid="ignore"):
+                means[block : block + _BLOCK] = total / count  # 0 / 0 is NaN: not known in any run
+        return means
 
 
-def _group_names(datasets: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Label of a group → what its datasets' names have in common, for people; from (label, name) of each row."""
+def _dataset(runs: Records) -> Coded:
+    columns = runs.columns
+    return columns["dataset_fingerprint"].otherwise(columns["dataset"]).otherwise(Coded.of(runs.run_ids))
+
+
+def _group_names(datasets: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Label of a group → what its datasets' names have in common, for people; from label and name of each dataset."""
     members: dict[str, set[str]] = defaultdict(set)
     for label, name in datasets:
         members[label].add(name)
@@ -133,77 +193,35 @@ def _group_names(datasets: Sequence[tuple[str, str]]) -> dict[str, str]:
     return {label: f"{name} {label[:6]}" if times[name] > 1 else name for label, name in names.items() if name}
 
 
-def _features(units: Sequence[Sequence[RunRecord]]) -> tuple[pd.DataFrame, dict[str, str]]:
+def _features(runs: Records, units: _Units) -> tuple[pd.DataFrame, dict[str, str]]:
     """Features by row, and the columns left out with the reason. The same values as rows of :func:`feature_row`, put
     together by column: a hundred thousand runs have ten million of them."""
-    frame = pd.concat([_hp_columns(units), _probe_columns(units)], axis=1)
+    # Hyperparameters are of mixed types, so pandas chooses the columns' types, from every Hj once.
+    hp = runs.columns["hp"].take(units.first).used()
+    distinct = pd.DataFrame([{f"{keys.HP}{name}": value for name, value in each.items()} for each in hp.distinct])
+    names = [name for name in runs.metrics.known if name.startswith(keys.PROBE)]
+    probe = pd.DataFrame(units.means(runs.metrics, names), columns=names)
+    frame = pd.concat([distinct.take(hp.codes).reset_index(drop=True), probe], axis=1)
     frame = frame[sorted(frame.columns)]
     empty = [name for name in frame.columns if frame[name].isna().all()]
     return frame.drop(columns=empty), dict.fromkeys(empty, "empty in every run")
 
 
-def _hp_columns(units: Sequence[Sequence[RunRecord]]) -> pd.DataFrame:
-    """Hyperparameters, the same in all runs of a unit. They are of mixed types, so pandas chooses the columns' types,
-    from every Hj once: many datasets are fine-tuned with the same."""
-    distinct: dict[tuple[tuple[str, HpValue], ...], int] = {}
-    codes = [distinct.setdefault(tuple(unit[0].hp.items()), len(distinct)) for unit in units]
-    frame = pd.DataFrame([{f"{keys.HP}{name}": value for name, value in hp} for hp in distinct])
-    return frame.take(codes).reset_index(drop=True)
+def _sampling_se(metrics: Metrics, target: str) -> np.ndarray:
+    """(runs,) standard error of a mean over n questions; sqrt(p(1-p)/n) is its largest value for scores in [0, 1]."""
+    told, known = metrics.column(f"{target}_se")
+    p, n = metrics.column(target)[0], metrics.column(f"{keys.SCORE}n")[0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        largest = np.where((n > 0) & (p >= 0) & (p <= 1), np.sqrt(p * (1.0 - p) / n), np.nan)
+    return np.where(known, told, largest)
 
 
-def _probe_columns(units: Sequence[Sequence[RunRecord]]) -> pd.DataFrame:
-    """Probe features are numbers: float64, for a unit of several runs the mean of those that are finite."""
-    names = sorted({name for known in {tuple(record.probe) for unit in units for record in unit} for name in known})
-    values = _probe_matrix([unit[0] for unit in units], names)
-    several = np.array([i for i, unit in enumerate(units) if len(unit) > 1], dtype=int)
-    if len(several):
-        total, count = np.zeros((len(several), len(names))), np.zeros((len(several), len(names)))
-        # Run after run, so that each sum is added up in the order of the unit's runs.
-        for k in range(max(len(units[i]) for i in several)):
-            having = np.array([j for j, i in enumerate(several) if len(units[i]) > k], dtype=int)
-            part = _probe_matrix([units[several[j]][k] for j in having], names)
-            finite = np.isfinite(part)
-            total[having] += np.where(finite, part, 0.0)
-            count[having] += finite
-        with np.errstate(invalid="ignore"):
-            values[several] = total / count  # 0 / 0 is NaN: not known in any run
-    return pd.DataFrame(values, columns=[f"{keys.PROBE}{name}" for name in names])
-
-
-def _probe_matrix(records: Sequence[RunRecord], names: Sequence[str]) -> np.ndarray:
-    """Probe features of the records, (records, names), NaN where a record has none."""
-    position = {name: j for j, name in enumerate(names)}
-    by_keys: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for i, record in enumerate(records):
-        by_keys[tuple(record.probe)].append(i)
-    matrix = np.full((len(records), len(names)), np.nan)
-    for known, rows in by_keys.items():
-        block = np.concatenate([doubles(records[i].probe) for i in rows]).reshape(len(rows), len(known))
-        matrix[np.ix_(rows, [position[name] for name in known])] = block
-    return matrix
-
-
-def _spread(values: Sequence[float], counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (NaN for one value) of neighbouring values, `counts[i]` of them for row i."""
-    flat = np.array(values, dtype=float)
-    starts = np.cumsum(counts) - counts
-    mean = np.add.reduceat(flat, starts) / counts
-    squares = np.add.reduceat((flat - np.repeat(mean, counts)) ** 2, starts)
-    with np.errstate(invalid="ignore"):
-        return mean, np.where(counts > 1, np.sqrt(squares / np.where(counts > 1, counts - 1, np.nan)), np.nan)
-
-
-def _sampling_se(record: RunRecord, name: str) -> float:
-    """Standard error of a mean over n questions; sqrt(p(1-p)/n) is its largest value for scores in [0, 1]."""
-    if f"{name}_se" in record.scores:
-        return record.scores[f"{name}_se"]
-    p, n = record.scores[name], record.scores.get("n", 0.0)
-    return math.sqrt(p * (1.0 - p) / n) if n > 0 and 0.0 <= p <= 1.0 else math.nan
-
-
-def _price(record: RunRecord) -> float:
-    """Seconds of the full fine-tune: the total when it was recorded, otherwise the sum of the parts."""
-    if "total_s" in record.costs:
-        return record.costs["total_s"]
-    parts = [value for name, value in record.costs.items() if name.endswith("_s")]
-    return sum(parts) if parts else math.nan
+def _price(metrics: Metrics) -> np.ndarray:
+    """(runs,) seconds of the full fine-tune: the total when it was recorded, otherwise the sum of the parts."""
+    price = np.full(len(metrics), np.nan)
+    total = f"{keys.COST}total_s"
+    for names, rows in metrics.alike():
+        parts = [name for name in names if name.startswith(keys.COST) and name.endswith("_s")]
+        if parts:
+            price[rows] = metrics.take(rows).matrix([total] if total in parts else parts).sum(axis=1)
+    return price

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,7 +47,7 @@ class FeatureSchema:
         for name in frame.columns:
             values = frame[name]
             if _is_text(values):
-                seen = sorted({_text(v) for v in values if not _missing(v)})
+                seen = sorted({_text(v) for v in _distinct(values) if not _missing(v)})
                 columns.append(Column(str(name), "category", tuple(seen)))
             else:
                 columns.append(Column(str(name)))
@@ -128,7 +128,12 @@ def _is_text(values: pd.Series) -> bool:
         return True
     if values.dtype.kind in "biuf":
         return False
-    return any(isinstance(v, str) for v in values)
+    return isinstance(values.dtype, pd.StringDtype) or any(isinstance(v, str) for v in values)
+
+
+def _distinct(values: pd.Series) -> Iterable[Any]:
+    """Each value once, where pandas knows that all are text; in a mixed column it would take 1 for True."""
+    return values.unique() if isinstance(values.dtype, pd.StringDtype) else values
 
 
 def _missing(value: Any) -> bool:

@@ -23,15 +23,17 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from predictor.schema import keys
 from predictor.schema.codec import METRIC_FIELDS
-from predictor.schema.measured import Doubles
+from predictor.schema.coded import Coded
+from predictor.schema.measured import Collected, Metrics
 from predictor.tracking.database import Listed
 
 if TYPE_CHECKING:
@@ -40,21 +42,43 @@ if TYPE_CHECKING:
 ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 WORTH = 1000
 """Fewer new runs than this are not written: they are read again within a fraction of a second."""
-_FORMAT = 2
+_FORMAT = 3
 _FILES = 12
 """More files than this are merged into one."""
 _COLUMNS = ("run_id", "status", "end_time", "names", "values", "params", "sketch")
 _log = logging.getLogger(__name__)
 
 
-class Kept(NamedTuple):
-    """The values of one run: sorted keys of its metrics, the metrics as an array of doubles, its hyperparameters as
-    JSON, and the tag that holds its row sketch."""
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The values of n runs.
 
-    names: tuple[str, ...]
-    values: Doubles
-    params: str
-    sketch: str
+    Attributes:
+        rows: run id → its row in the columns, which may hold further rows.
+        params: hyperparameters as JSON.
+        sketch: texts of the tag that holds the row sketch.
+        metrics: those that a record holds.
+    """
+
+    rows: Mapping[str, int]
+    params: Coded
+    sketch: Coded
+    metrics: Metrics
+
+    @classmethod
+    def together(cls, parts: Sequence[Kept]) -> Kept:
+        """All of their runs; of a run that several parts hold, what the last one has."""
+        parts = [part for part in parts if part.rows]
+        if len(parts) == 1:
+            return parts[0]
+        rows: dict[str, int] = {}
+        metrics, before = Collected(), 0
+        for part in parts:
+            rows.update((run_id, before + row) for run_id, row in part.rows.items())
+            metrics.add(part.metrics)
+            before += len(part.metrics)
+        params, sketch = (Coded.concat(getattr(part, name) for part in parts) for name in ("params", "sketch"))
+        return cls(rows, params, sketch, metrics.metrics())
 
 
 class EndedRuns:
@@ -69,16 +93,16 @@ class EndedRuns:
         # Files of another format, or of a record that holds other metrics, are another folder's.
         text = json.dumps([_FORMAT, identity, METRIC_FIELDS, keys.HP])
         self.folder = (folder or _default_folder()) / hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._where: dict[str, tuple[_File, int]] = {}
-        self._files: list[tuple[Path, _File]] = []
+        self._files: list[tuple[Path, pyarrow.Table]] = []
 
-    def load(self, ended: Mapping[str, Listed]) -> None:
-        """Read what is kept of these runs, as they ended; other runs and other endings are passed over."""
-        wanted = {(run.run_id, run.status, run.end_time) for run in ended.values()}
+    def load(self, ended: Mapping[str, Listed]) -> Kept:
+        """What is kept of these runs, as they ended; other runs and other endings are passed over."""
+        parts = []
         # In the order of their making, so that of two endings of a run the later one counts.
         for path in sorted(self.folder.glob("*.parquet")):
             try:
-                file = _File(path)
+                table = _read(path)
+                kept = _kept(table, ended)
             except FileNotFoundError:  # another process has just merged it
                 continue
             except Exception as error:  # pyarrow has no one family for what a damaged file can do
@@ -86,65 +110,33 @@ class EndedRuns:
                 with contextlib.suppress(OSError):
                     path.unlink()
                 continue
-            self._files.append((path, file))
-            for row, ending in enumerate(file.endings):
-                if ending in wanted:
-                    self._where[ending[0]] = file, row
+            self._files.append((path, table))
+            parts.append(kept)
+        return Kept.together(parts)
 
-    def get(self, run_id: str) -> Kept | None:
-        """What is kept of a run, or None."""
-        found = self._where.get(run_id)
-        return found[0].kept(found[1]) if found else None
-
-    def add(self, runs: Iterable[tuple[Listed, Kept]]) -> None:
-        """Keep more runs. A folder that cannot be written is passed over: the next reading is slower, not wrong."""
+    def add(self, ended: Mapping[str, Listed], kept: Kept) -> None:
+        """Keep more runs, those that are in `ended`. A folder that cannot be written is passed over: the next reading
+        is slower, not wrong."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write(self.folder, runs)
+            _write(self.folder, _table(ended, kept))
         except OSError as error:
             _log.debug("%s cannot be written: %s", self.folder, error)
 
     def merge(self) -> None:
         """When there are many, put one file in place of those that were read, with the latest ending of each run."""
+        import pyarrow
+
         if len(self._files) < _FILES:
             return
-        latest = {run_id: (file, row) for _, file in self._files for row, (run_id, _, _) in enumerate(file.endings)}
-        runs = (
-            (Listed(run_id, file.endings[row][1], 0, file.endings[row][2]), file.kept(row))
-            for run_id, (file, row) in latest.items()
-        )
+        table = pyarrow.concat_tables([table for _, table in self._files])
+        latest = {run_id: row for row, run_id in enumerate(table.column("run_id").to_pylist())}
         try:
-            _write(self.folder, runs)
+            _write(self.folder, table.take(list(latest.values())))
             for path, _ in self._files:
                 path.unlink(missing_ok=True)
         except OSError as error:
             _log.debug("%s cannot be written: %s", self.folder, error)
-
-
-class _File:
-    """One Parquet file in memory: 8 bytes for a metric."""
-
-    def __init__(self, path: Path) -> None:
-        import pyarrow.parquet
-
-        found = pyarrow.parquet.read_table(path, page_checksum_verification=True, memory_map=False).combine_chunks()
-        columns = {name: _chunk(found, name) for name in _COLUMNS}
-        text = {name: columns[name].to_pylist() for name in ("run_id", "status", "end_time")}
-        self.endings = list(zip(text["run_id"], text["status"], text["end_time"], strict=True))
-        self._names = [tuple(json.loads(each)) for each in columns["names"].dictionary.to_pylist()]
-        self._texts = [columns[name].dictionary.to_pylist() for name in ("params", "sketch")]
-        codes = (columns[name].indices.to_numpy(zero_copy_only=False) for name in ("names", "params", "sketch"))
-        self._codes = np.stack(list(codes), axis=1)
-        self._offsets = columns["values"].offsets.to_numpy()
-        self._values = columns["values"].values.to_numpy(zero_copy_only=False)
-        sizes = np.array([len(names) for names in self._names], dtype=np.int64)
-        if self.endings and not np.array_equal(np.diff(self._offsets), sizes[self._codes[:, 0]]):
-            raise ValueError("keys and values do not belong together")
-
-    def kept(self, row: int) -> Kept:
-        name, param, sketch = self._codes[row].tolist()
-        values = self._values[self._offsets[row] : self._offsets[row + 1]]
-        return Kept(self._names[name], values, self._texts[0][param], self._texts[1][sketch])
 
 
 def store_identity(uri: str) -> str:
@@ -163,58 +155,97 @@ def _default_folder() -> Path:
     return base / "runs"
 
 
-def _chunk(found: pyarrow.Table, name: str) -> pyarrow.Array:
-    import pyarrow
-
-    column = found.column(name)
-    return column.chunk(0) if column.num_chunks else pyarrow.array([], type=column.type)
-
-
-def _write(folder: Path, runs: Iterable[tuple[Listed, Kept]]) -> None:
-    import pyarrow
+def _read(path: Path) -> pyarrow.Table:
     import pyarrow.parquet
 
-    endings: list[tuple[str, str, int | None]] = []
-    distinct: dict[str, dict[Any, int]] = {"names": {}, "params": {}, "sketch": {}}
-    names, params, sketches = distinct.values()
-    codes: list[tuple[int, int, int]] = []
-    lengths, parts = [], []
-    for run, kept in runs:
-        endings.append((run.run_id, run.status, run.end_time))
-        codes.append(
-            (
-                names.setdefault(kept.names, len(names)),
-                params.setdefault(kept.params, len(params)),
-                sketches.setdefault(kept.sketch, len(sketches)),
-            )
-        )
-        parts.append(memoryview(kept.values))
-        lengths.append(len(kept.values))
-    if not endings:
-        return
-    run_ids, statuses, end_times = zip(*endings, strict=True)
-    texts = {**distinct, "names": [json.dumps(names) for names in distinct["names"]]}
+    table = pyarrow.parquet.read_table(path, page_checksum_verification=True, memory_map=False)
+    return table.select(_COLUMNS).combine_chunks()
+
+
+def _kept(table: pyarrow.Table, ended: Mapping[str, Listed]) -> Kept:
+    """The runs of a file, as they ended; 8 bytes for a metric."""
+    endings = zip(*(table.column(name).to_numpy().tolist() for name in ("run_id", "status", "end_time")), strict=True)
+    rows = {}
+    for row, (run_id, status, end_time) in enumerate(endings):
+        run = ended.get(run_id)
+        if run is not None and run.status == status and run.end_time == end_time:
+            rows[run_id] = row
+    params, sketch, names = (_coded(_chunk(table, name)) for name in ("params", "sketch", "names"))
+    names = names.map(lambda text: tuple(json.loads(text)))
+    starts, values = _doubles(_chunk(table, "values"))
+    sizes = np.array([len(each) for each in names.distinct], dtype=np.int64)[names.codes]
+    if not np.array_equal(np.diff(starts), sizes):
+        raise ValueError("keys and values do not belong together")
+    return Kept(rows, params, sketch, Metrics(names, starts[:-1], values))
+
+
+def _table(ended: Mapping[str, Listed], kept: Kept) -> pyarrow.Table:
+    """The runs of `kept` that have ended."""
+    import pyarrow
+
+    run_ids = list(kept.rows)
+    runs = [ended.get(run_id) for run_id in run_ids]
+    metrics = kept.metrics
     columns = {
         "run_id": pyarrow.array(run_ids),
-        "status": pyarrow.array(statuses),
-        "end_time": pyarrow.array(end_times, pyarrow.int64()),
-        "values": pyarrow.LargeListArray.from_arrays(np.cumsum([0, *lengths]), np.frombuffer(b"".join(parts))),
-        **{
-            name: pyarrow.DictionaryArray.from_arrays(pyarrow.array(column), list(texts[name]))
-            for name, column in zip(distinct, np.array(codes, np.int32).T.copy(), strict=True)
-        },
+        "status": pyarrow.array([run and run.status for run in runs], pyarrow.string()),
+        "end_time": pyarrow.array([run and run.end_time for run in runs], pyarrow.int64()),
+        "names": _dictionary(metrics.names.map(json.dumps)),
+        # The runs of a reading stand one after the other. Parquet reads bytes ten times as fast as lists of numbers.
+        "values": _bytes(np.append(metrics.starts, len(metrics.values)), metrics.values),
+        "params": _dictionary(kept.params),
+        "sketch": _dictionary(kept.sketch),
     }
+    return pyarrow.table(columns).filter(pyarrow.array([run is not None for run in runs], pyarrow.bool_()))
+
+
+def _write(folder: Path, table: pyarrow.Table) -> None:
+    import pyarrow.parquet
+
     descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f"{time.time_ns():020d}-", suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as handle:
             pyarrow.parquet.write_table(
-                pyarrow.table(columns),
+                table,
                 handle,
                 compression="none",  # measured numbers do not get shorter
                 use_dictionary=["names", "params", "sketch", "status"],
+                write_statistics=False,
                 write_page_checksum=True,
             )
         os.replace(temporary, f"{temporary.removesuffix('.part')}.parquet")
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _chunk(table: pyarrow.Table, name: str) -> pyarrow.Array:
+    import pyarrow
+
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks else pyarrow.array([], type=column.type)
+
+
+def _bytes(starts: np.ndarray, values: np.ndarray) -> pyarrow.LargeBinaryArray:
+    """Bytes of the doubles between one start and the next."""
+    import pyarrow
+
+    offsets, content = pyarrow.py_buffer(starts * values.itemsize), pyarrow.py_buffer(values)
+    return pyarrow.LargeBinaryArray.from_buffers(pyarrow.large_binary(), len(starts) - 1, [None, offsets, content])
+
+
+def _doubles(column: pyarrow.LargeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
+    """The starts, one more than there are runs, and the values that :func:`_bytes` was given."""
+    values = np.frombuffer(column.buffers()[2] or b"")
+    offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column) + 1]
+    return offsets // values.itemsize, values
+
+
+def _coded(column: pyarrow.DictionaryArray) -> Coded:
+    return Coded(column.indices.to_numpy(zero_copy_only=False), column.dictionary.to_pylist())
+
+
+def _dictionary(column: Coded) -> pyarrow.DictionaryArray:
+    import pyarrow
+
+    return pyarrow.DictionaryArray.from_arrays(pyarrow.array(column.codes.astype(np.int32)), list(column.distinct))

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
+import numpy as np
 import sqlalchemy
 from sqlalchemy import BigInteger, Boolean, Float, Integer, String, column, select, table
 
@@ -54,8 +56,16 @@ class Listed(NamedTuple):
 
 _BETWEEN = "\x1e"
 """Between texts of a run: the record separator of ASCII, which no tag of ours holds."""
-Values = dict[str, tuple[tuple[str, ...], tuple[Any, ...]]]
+Texts = dict[str, tuple[tuple[str, ...], tuple[str | None, ...]]]
 """Run id → keys and, in the same order, their values. A run without any is not in it."""
+
+
+class Alike(NamedTuple):
+    """Metrics of runs that have the same keys in the same order; `values` is (runs, keys), with NaN."""
+
+    run_ids: list[str]
+    names: tuple[str, ...]
+    values: np.ndarray
 
 
 class Database:
@@ -106,29 +116,30 @@ class Database:
             yield connection
             connection.rollback()
 
-    def listed(self, selection: Selection) -> list[Listed]:
-        """The selected runs, oldest first, ties by run id."""
-        kind = _TAGS.alias("kind")
-        wanted = kind.c.value == selection.kind if selection.kind else kind.c.value.is_not(None)
+    def listed(self, selection: Selection) -> dict[str, Listed]:
+        """The selected runs by their ids, oldest first, ties by run id; but of every kind, which their tags tell: an
+        index knows which runs have a tag, and its value is read with all others anyway."""
+        key = keys.TAG_KIND if selection.kind else keys.TAG_SCHEMA
+        tagged = select(_TAGS.c.run_uuid).where(_TAGS.c.key == key)
         found = (
             select(_RUNS.c.run_uuid, _RUNS.c.status, _RUNS.c.start_time, _RUNS.c.end_time)
-            .join(kind, kind.c.run_uuid == _RUNS.c.run_uuid)
-            .where(kind.c.key == (keys.TAG_KIND if selection.kind else keys.TAG_SCHEMA), wanted)
             .where(_RUNS.c.lifecycle_stage == "active", _RUNS.c.start_time >= 0)
             .where(_RUNS.c.experiment_id.in_([int(each) for each in selection.experiments]))
         )
         if selection.parent:
-            parent = _TAGS.alias("parent")
-            found = found.join(parent, parent.c.run_uuid == _RUNS.c.run_uuid)
-            found = found.where(parent.c.key == PARENT_TAG, parent.c.value == selection.parent)
+            parent = select(1).where(_TAGS.c.run_uuid == _RUNS.c.run_uuid, _TAGS.c.key == PARENT_TAG)
+            found = found.where(parent.where(_TAGS.c.value == selection.parent).exists())
         with self.snapshot() as connection:
-            # Sorted here: a database may sort text by the rules of a language.
-            return sorted(map(Listed._make, _rows(connection.execute(found))), key=lambda run: (run[2], run[0]))
+            ours = {run_id for (run_id,) in _rows(connection.execute(tagged))}
+            rows = [row for row in _rows(connection.execute(found)) if row[0] in ours]
+        rows.sort(key=itemgetter(2, 0))  # here: a database may sort text by the rules of a language
+        return {row[0]: Listed(*row) for row in rows}
 
     @staticmethod
-    def tags(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> Values:
-        """All tags but the row sketch, which is longer than all others together and has a reading of its own."""
-        return _texts(connection, "tags", run_ids, f"AND key <> '{keys.TAG_ROW_SKETCH}'")
+    def tags(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> Texts:
+        """Our tags but the row sketch, which is longer than all others together and has a reading of its own."""
+        ours = f"AND substr(key, 1, {len(keys.TAGS)}) = '{keys.TAGS}' AND key <> '{keys.TAG_ROW_SKETCH}'"
+        return _texts(connection, "tags", run_ids, ours)
 
     @staticmethod
     def tag(connection: sqlalchemy.Connection, key: str, run_ids: Sequence[str]) -> dict[str, str]:
@@ -140,40 +151,53 @@ class Database:
         return {run_id: value for run_id, value in rows if value is not None}
 
     @staticmethod
-    def params(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> Values:
+    def params(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> Texts:
         return _texts(connection, "params", run_ids)
 
     @staticmethod
-    def metrics(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> Values:
-        """The latest value of each metric, None for NaN (which the table holds as 0 with a mark)."""
-        return _values(connection, "latest_metrics", "CASE WHEN is_nan THEN NULL ELSE value END", run_ids)
+    def metrics(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> list[Alike]:
+        """The latest value of each metric; the table holds NaN as 0 with a mark. Runs without metrics are left out."""
+        names, values, counts = _ordered(
+            connection, "latest_metrics", "CASE WHEN is_nan THEN NULL ELSE value END", run_ids
+        )
+        numbers = np.array(values, dtype=float)  # NULL, which is None, becomes NaN
+        found: list[Alike] = []
+        at = 0
+        for keys_of_runs, ids in _neighbours(names, counts):
+            size = len(keys_of_runs) * len(ids)
+            found.append(Alike(ids, keys_of_runs, numbers[at : at + size].reshape(len(ids), -1)))
+            at += size
+        return found
 
 
-def _texts(connection: sqlalchemy.Connection, source: str, run_ids: Sequence[str], further: str = "") -> Values:
+def _texts(connection: sqlalchemy.Connection, source: str, run_ids: Sequence[str], further: str = "") -> Texts:
     """Keys and values of texts, those of a run put together by the database: a row for a run, not for a value."""
     if not run_ids:
         return {}
     chosen, ids = _chosen(connection, source, run_ids)
     together = "group_concat({0}, char(30))" if connection.dialect.name == "sqlite" else "string_agg({0}, chr(30))"
     parts = ", ".join(together.format(name) for name in ("key", "value"))
-    cut: Values = {}
+    cut: Texts = {}
     odd = []
-    seen: dict[str, tuple[str, ...]] = {}  # most runs have the same keys, and many the same params
+    seen: dict[str, tuple[str, ...]] = {}  # most runs have the same keys
     rows = _rows(
         connection.exec_driver_sql(
             f"SELECT run_uuid, count(*), count(value), {parts} {chosen} {further} GROUP BY run_uuid", ids
         )
     )
     for run_id, count, known, keys_text, values_text in rows:
-        names, values = (
-            seen.get(text) or seen.setdefault(text, tuple(text.split(_BETWEEN)))
-            for text in (keys_text, values_text or "")
-        )
+        names = seen.get(keys_text) or seen.setdefault(keys_text, tuple(keys_text.split(_BETWEEN)))
+        values = tuple((values_text or "").split(_BETWEEN))
         if len(names) == len(values) == count == known:
             cut[run_id] = names, values
         else:  # a text that holds the separator itself, or no text at all
             odd.append(run_id)
-    return {**cut, **_values(connection, source, "value", odd, further)}
+    names, values, counts = _ordered(connection, source, "value", odd, further)
+    at = 0
+    for run_id, count in counts.items():
+        cut[run_id] = names[at : at + count], values[at : at + count]
+        at += count
+    return cut
 
 
 def _chosen(connection: sqlalchemy.Connection, source: str, run_ids: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -182,36 +206,42 @@ def _chosen(connection: sqlalchemy.Connection, source: str, run_ids: Sequence[st
     return f"FROM {source} WHERE run_uuid IN ({', '.join([marker] * len(run_ids))})", tuple(run_ids)
 
 
-def _values(
+def _ordered(
     connection: sqlalchemy.Connection, source: str, value: str, run_ids: Sequence[str], further: str = ""
-) -> Values:
-    """Keys and values in the order of the runs, cut by the number that each run has, which a second query of the same
-    snapshot counts where runs differ: a run id beside each of the values would cost a third more time."""
+) -> tuple[tuple[str, ...], tuple[Any, ...], dict[str, int]]:
+    """Keys and values run after run, and how many of them each run has. A second query of the same snapshot counts
+    them where runs differ: a run id beside each of the values would cost a third more time."""
     if not run_ids:
-        return {}
+        return (), (), {}
     chosen, ids = _chosen(connection, source, run_ids)
     chosen = f"{chosen} {further}"
     rows = _rows(connection.exec_driver_sql(f"SELECT key, {value} {chosen} ORDER BY run_uuid", ids))
     if not rows:
-        return {}
+        return (), (), {}
     names, values = zip(*rows, strict=True)
     each = _alike(names, len(ids))
     # Run ids are ASCII, which SQLite sorts as Python does; other databases may sort by the rules of a language.
     if each and connection.dialect.name == "sqlite":
-        starts = range(0, len(names), each)
-        own = names[:each]
-        return {run_id: (own, values[at : at + each]) for run_id, at in zip(sorted(ids), starts, strict=True)}
-    counted = _rows(
-        connection.exec_driver_sql(f"SELECT run_uuid, count(*) {chosen} GROUP BY run_uuid ORDER BY run_uuid", ids)
-    )
-    if sum(count for _, count in counted) != len(rows):
+        return names, values, dict.fromkeys(sorted(ids), each)
+    counted = f"SELECT run_uuid, count(*) {chosen} GROUP BY run_uuid ORDER BY run_uuid"
+    counts = dict(_rows(connection.exec_driver_sql(counted, ids)))
+    if sum(counts.values()) != len(rows):
         raise Unreadable(f"two readings of table {source} in one transaction differ")
-    cut: Values = {}
-    start = 0
-    for run_id, count in counted:
-        cut[run_id] = names[start : start + count], values[start : start + count]
-        start += count
-    return cut
+    return names, values, counts
+
+
+def _neighbours(names: tuple[str, ...], counts: dict[str, int]) -> list[tuple[tuple[str, ...], list[str]]]:
+    """Keys, and the runs next to each other that have just these."""
+    found: list[tuple[tuple[str, ...], list[str]]] = []
+    at = 0
+    for run_id, count in counts.items():
+        own = names[at : at + count]
+        if found and own == found[-1][0]:
+            found[-1][1].append(run_id)
+        else:
+            found.append((own, [run_id]))
+        at += count
+    return found
 
 
 def _alike(names: tuple[str, ...], runs: int) -> int:

@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from predictor.errors import TrackingError
 from predictor.schema import RunRecord, decode, keys
+from predictor.schema.records import Records
 from predictor.tracking import windows
 from predictor.tracking.selection import Selection, experiment_ids
 from predictor.tracking.store import connect
@@ -26,7 +27,7 @@ def read_records(
     kind: str | None = keys.KIND_FINETUNE,
     parent: str | None = None,
     tracking_uri: str | None = None,
-) -> list[RunRecord]:
+) -> Records:
     """Every active run of ours of one kind, oldest first, ties by run id.
 
     SQLite and PostgreSQL are read directly, with a local copy of the values of runs that have ended
@@ -74,19 +75,19 @@ def record_of(run: Run) -> RunRecord:
     )
 
 
-def _searched(client: MlflowClient, selection: Selection) -> list[RunRecord]:
+def _searched(client: MlflowClient, selection: Selection) -> Records:
     records = {run.info.run_id: record_of(run) for run in windows.search(client, selection)}
-    return sorted(records.values(), key=lambda record: (record.start_time, record.run_id))
+    return Records.of(sorted(records.values(), key=lambda record: (record.start_time, record.run_id)))
 
 
-def _directly(uri: str, selection: Selection) -> list[RunRecord] | None:
+def _directly(uri: str, selection: Selection) -> Records | None:
     """The records, or None when the database has to be searched instead."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from predictor.tracking import direct
 
     if not selection.experiments:
-        return []
+        return Records.of([])
     try:
         return direct.read(uri, selection)
     except (direct.Unreadable, SQLAlchemyError) as error:

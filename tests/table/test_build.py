@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from predictor.errors import TableError
+from predictor.schema import RunRecord
 from predictor.table import build, feature_row
-from tests.synthetic_runs import record, records
+from tests.synthetic_runs import record, records, row_hash
 
 
 def test_only_hp_and_probe_become_features() -> None:
@@ -66,7 +67,7 @@ def test_too_few_runs() -> None:
 
 
 def test_a_constant_target() -> None:
-    same = [record(run_id=str(i), dataset_fingerprint=str(i), row_sketch=(str(i),)) for i in range(10)]
+    same = [record(run_id=str(i), dataset_fingerprint=str(i), row_sketch=(row_hash(i),)) for i in range(10)]
     with pytest.raises(TableError, match=r"score/exact_match is 0.5 in all 10 rows"):
         build(same)
 
@@ -85,7 +86,7 @@ def test_seeds_are_averaged_and_their_spread_is_the_noise() -> None:
                     run_id=f"{i}-{seed}",
                     seed=seed,
                     dataset_fingerprint=f"f{i}",
-                    row_sketch=(f"s{i}",),
+                    row_sketch=(row_hash(f"s{i}"),),
                     probe={"initial_loss": 1.0 + offset},
                     scores={"exact_match": 0.3 + 0.01 * i + offset, "n": 400.0},
                 )
@@ -102,11 +103,72 @@ def test_seeds_are_averaged_and_their_spread_is_the_noise() -> None:
     assert np.isnan(each.noise.seed)
 
 
+def _mixed(count: int) -> list[RunRecord]:
+    """Runs in no order, with one seed or several, different sets of features, and values that are not known."""
+    rng = np.random.default_rng(0)
+    runs = []
+    for i in range(count):
+        d, rate = int(rng.integers(6)), float(rng.choice([1e-4, 1e-3]))
+        probe = {f"p{k}": float(rng.choice([rng.normal(), math.nan])) for k in range(5) if rng.random() < 0.7}
+        scores = {"exact_match": float(rng.random()), "n": float(rng.choice([0, 50]))}
+        if rng.random() < 0.3:
+            scores["exact_match_se"] = 0.01
+        parts = {name: float(rng.random()) for name in ("a_s", "b_s", "peak_mb", "total_s") if rng.random() < 0.5}
+        named = {"dataset_fingerprint": f"f{d}"} if d else {"dataset_fingerprint": "", "dataset": f"f{i % 2}"}
+        status = "FINISHED" if rng.random() < 0.9 else "FAILED"
+        hp = {"learning_rate": rate, **({"lora_r": 8} if d % 2 else {})}
+        runs.append(record(run_id=str(i), hp=hp, probe=probe, scores=scores, costs=parts, status=status, **named))
+    return runs
+
+
+def test_the_table_is_that_of_its_runs_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the rules written out for single records, in blocks of any size."""
+    runs = _mixed(60)
+    units: dict[tuple[object, ...], list[RunRecord]] = {}
+    for run in runs:
+        if run.status == "FINISHED":
+            units.setdefault((run.dataset_fingerprint or run.dataset, *sorted(run.hp.items())), []).append(run)
+
+    def mean(values: list[float]) -> float:
+        known = [value for value in values if math.isfinite(value)]
+        return sum(known) / len(known) if known else math.nan
+
+    def price(run: RunRecord) -> float:
+        parts = [value for name, value in run.costs.items() if name.endswith("_s")]
+        return run.costs.get("total_s", sum(parts) if parts else math.nan)
+
+    def sampling_se(run: RunRecord) -> float:
+        p, n = run.scores["exact_match"], run.scores["n"]
+        return run.scores.get("exact_match_se", math.sqrt(p * (1 - p) / n) if n else math.nan)
+
+    for block in (1, 3, 4096):
+        monkeypatch.setitem(build.__globals__, "_BLOCK", block)
+        table = build(runs)
+        assert table.run_ids == tuple(tuple(run.run_id for run in unit) for unit in units.values())
+        assert {1, 2, 3} <= set(table.seeds.tolist())
+        for row, unit in enumerate(units.values()):
+            rows = [feature_row(run) for run in unit]
+            expected = {name: mean([each.get(name, math.nan) for each in rows]) for name in table.rows.columns}
+            found = table.rows.iloc[row].to_dict()
+            assert found == pytest.approx(expected, nan_ok=True)
+            scores = np.array([run.scores["exact_match"] for run in unit])
+            assert table.y[row] == pytest.approx(scores.mean())
+            spread = scores.std(ddof=1) if len(unit) > 1 else math.nan
+            assert table.seed_sd[row] == pytest.approx(spread, nan_ok=True)
+            assert table.price[row] == pytest.approx(np.mean([price(run) for run in unit]), nan_ok=True)
+            assert table.sampling_se[row] == pytest.approx(np.mean([sampling_se(run) for run in unit]), nan_ok=True)
+
+
 def test_datasets_that_share_rows_are_one_group() -> None:
     runs = records(10)
     joined = [
         *runs,
-        record(run_id="x", dataset_fingerprint="new", row_sketch=("0-a", "new"), scores={"exact_match": 0.9}),
+        record(
+            run_id="x",
+            dataset_fingerprint="new",
+            row_sketch=(row_hash("0-a"), row_hash("new")),
+            scores={"exact_match": 0.9},
+        ),
     ]
     table = build(joined)
     labels = dict(zip(["f0", "new"], [table.group[0], table.group[10]], strict=True))
@@ -119,7 +181,7 @@ def test_groups_have_names_for_people() -> None:
     sketches = {"a": ("1", "2"), "b": ("2", "3"), "c": ("7",), "d": ("8",), "e": ("9",)}
     names = {"a": "lab:size:dial=32", "b": "lab:size:dial=64", "c": "c.json", "d": "same.json", "e": "same.json"}
     runs = [
-        dataclasses.replace(each, dataset=names[key], dataset_fingerprint=key, row_sketch=sketch)
+        dataclasses.replace(each, dataset=names[key], dataset_fingerprint=key, row_sketch=tuple(map(row_hash, sketch)))
         for (key, sketch), each in zip(list(sketches.items()) * 3, records(15), strict=True)
     ]
     table = build(runs, average_seeds=False)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from predictor.schema import RunRecord
+from predictor.schema.coded import Coded
+from predictor.schema.measured import Metrics
+from predictor.schema.records import Records
 from predictor.tracking import cache, direct, read_records
 from predictor.tracking.cache import EndedRuns, Kept, store_identity
 from predictor.tracking.database import Database, Listed
@@ -32,7 +33,7 @@ class Cached:
         monkeypatch.setattr(direct, "WORTH", 1)
         self.read()
 
-    def read(self) -> list[RunRecord]:
+    def read(self) -> Records:
         self.asked.clear()
         return read_records(self.populated.names)
 
@@ -113,15 +114,26 @@ def _ended(number: int, end_time: int = 1) -> Listed:
     return Listed(f"run-{number}", "FINISHED", 0, end_time)
 
 
-def _kept(value: float) -> Kept:
-    return Kept(("probe/x",), array("d", [value]), "{}", "0123456789")
+def _kept(*runs: Listed) -> Kept:
+    """Each run with its end time as its only metric."""
+    rows = {run.run_id: row for row, run in enumerate(runs)}
+    same = Coded.of(["{}"] * len(runs)), Coded.of(["0123456789"] * len(runs))
+    return Kept(rows, *same, Metrics.of([{"probe/x": float(run.end_time or 0)} for run in runs]))
 
 
 def _keep(folder: Path, *runs: Listed) -> EndedRuns:
     ended = EndedRuns("store", folder)
     ended.load({})
-    ended.add((run, _kept(float(run.end_time or 0))) for run in runs)
+    ended.add({run.run_id: run for run in runs}, _kept(*runs))
     return ended
+
+
+def _plain(kept: Kept) -> dict[str, tuple[object, ...]]:
+    """Run → what is kept of it."""
+    return {
+        run_id: (kept.params[row], kept.sketch[row], kept.metrics.names[row], kept.metrics.run(row).tolist())
+        for run_id, row in kept.rows.items()
+    }
 
 
 def test_many_files_become_one_and_the_latest_ending_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,21 +143,24 @@ def test_many_files_become_one_and_the_latest_ending_counts(tmp_path: Path, monk
     _keep(tmp_path, _ended(0, end_time=2))
     behind, ahead = EndedRuns("store", tmp_path), EndedRuns("store", tmp_path)
     wanted = {run.run_id: run for run in (_ended(0, end_time=2), _ended(1))}  # the merge keeps the others too
-    behind.load(wanted)
+    expected = {name: ("{}", "0123456789", ("probe/x",), [x]) for name, x in (("run-0", 2.0), ("run-1", 1.0))}
+    found = behind.load(wanted)
     ahead.load(wanted)
     ahead.merge()
     assert len(list(tmp_path.rglob("*.parquet"))) == 1
     # A process that had read the files before they were merged goes on, and merges once more.
-    found = behind.get("run-0")
-    assert found is not None
-    assert found._replace(values=array("d", found.values)) == _kept(2.0)
+    assert _plain(found) == expected
     behind.merge()
-    after = EndedRuns("store", tmp_path)
-    after.load({**wanted, "run-2": _ended(2)})
-    assert [after.get(f"run-{k}") is not None for k in range(4)] == [True, True, True, False]
-    again = after.get("run-0")
-    assert again is not None
-    assert again._replace(values=array("d", again.values)) == _kept(2.0)
+    after = EndedRuns("store", tmp_path).load({**wanted, "run-2": _ended(2), "run-3": _ended(3)})
+    assert _plain(after) == {**expected, "run-2": ("{}", "0123456789", ("probe/x",), [1.0])}
+
+
+def test_only_what_has_ended_is_kept(tmp_path: Path) -> None:
+    ended = EndedRuns("store", tmp_path)
+    ended.add({"run-1": _ended(1)}, _kept(_ended(0), _ended(1, end_time=5), _ended(2)))
+    ended.add({}, _kept(_ended(0)))
+    found = EndedRuns("store", tmp_path).load({f"run-{k}": _ended(k) for k in range(3)})
+    assert _plain(found) == {"run-1": ("{}", "0123456789", ("probe/x",), [5.0])}
 
 
 def test_stores_are_told_apart_and_no_password_is_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +170,4 @@ def test_stores_are_told_apart_and_no_password_is_part_of_it(tmp_path: Path, mon
     assert store_identity("postgresql://u:secret@h/d") == store_identity("postgresql+psycopg2://u:other@h/d")
     assert "secret" not in store_identity("postgresql://u:secret@h/d")
     _keep(tmp_path, _ended(0))
-    other = EndedRuns("another store", tmp_path)
-    other.load({"run-0": _ended(0)})
-    assert other.get("run-0") is None
+    assert not EndedRuns("another store", tmp_path).load({"run-0": _ended(0)}).rows

@@ -128,7 +128,7 @@ def test_only_runs_of_ours_are_read_and_by_experiment(store: str):
             run.finish_record(_record(dataset=experiment))
     assert [r.dataset for r in read_records()] == ["a", "b"]
     assert [r.dataset for r in read_records(["b"])] == ["b"]
-    assert read_records(kind=keys.KIND_PROBE) == []
+    assert not read_records(kind=keys.KIND_PROBE)
     with pytest.raises(TrackingError, match=r"experiment 'c' does not exist[\s\S]*Default, a, b"):
         read_records(["c"])
 
