@@ -27,7 +27,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite store: making one takes MLflow seconds, copying it none."""
     from predictor.tracking import connect
 
@@ -37,13 +37,18 @@ def _empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(_empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URI of an empty tracking store of this test alone, in use; the working folder is the test's own."""
+    return open_store(empty_store, tmp_path, monkeypatch)
+
+
+def open_store(empty: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A copy of an empty store in the folder, which becomes the working folder."""
     import mlflow
 
-    shutil.copy(_empty_store, tmp_path / "mlflow.db")
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    monkeypatch.chdir(tmp_path)
+    shutil.copy(empty, folder / "mlflow.db")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    monkeypatch.chdir(folder)
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     mlflow.set_tracking_uri(uri)  # an earlier test of this process may have set its own
@@ -59,7 +64,7 @@ def real_data() -> Path:
     return Path(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Tiny models gain nothing from a second thread, and lose much where another process wants the core."""
     import torch

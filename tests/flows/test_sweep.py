@@ -22,18 +22,18 @@ from predictor.errors import ConfigError, DataError
 from predictor.flows.sweep import SweepConfig, SweepResult, sweep
 from predictor.schema import RunRecord, keys
 from predictor.tracking import read_records
+from tests.conftest import open_store
 from tests.tiny import qa_rows, write_squad
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture
-def plan(tiny_base: Path, store: str, tmp_path: Path) -> Path:
+def _write_plan(folder: Path, tiny_base: Path) -> Path:
     """Two datasets × two learning rates × two seeds of the tiny base: 8 fine-tunes of two steps."""
-    write_squad(tmp_path / "eval.json", qa_rows(10, start=100))
+    write_squad(folder / "eval.json", qa_rows(10, start=100))
     for name, start in (("a", 0), ("b", 50)):
-        write_squad(tmp_path / f"{name}.json", qa_rows(12, start=start))
+        write_squad(folder / f"{name}.json", qa_rows(12, start=start))
     content = {
         "datasets": ["a.json", "b.json"],
         "base_models": [str(tiny_base)],
@@ -45,9 +45,25 @@ def plan(tiny_base: Path, store: str, tmp_path: Path) -> Path:
         "probe_steps": 2,
         "tiers": "static,train",
     }
-    path = tmp_path / "plan.yaml"
+    path = folder / "plan.yaml"
     path.write_text(json.dumps(content))  # JSON is YAML
     return path
+
+
+@pytest.fixture
+def plan(tiny_base: Path, store: str, tmp_path: Path) -> Path:
+    return _write_plan(tmp_path, tiny_base)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tiny_base: Path, empty_store: Path, tmp_path_factory: pytest.TempPathFactory, one_thread: None
+) -> tuple[str, SweepResult]:
+    """The plan carried out in one go: the store that has it, and what the sweep said."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        uri = open_store(empty_store, folder, monkeypatch)
+        return uri, _sweep(_write_plan(folder, tiny_base))
 
 
 def _sweep(plan: Path, **changes: Any) -> SweepResult:
@@ -62,8 +78,8 @@ def _rows(records: list[RunRecord]) -> dict[str, tuple[object, ...]]:
     return {key: json.loads(json.dumps(value)) for key, value in rows.items()}
 
 
-def test_a_sweep_is_a_parent_with_a_child_for_each_configuration(plan: Path, store: str):
-    result = _sweep(plan)
+def test_a_sweep_is_a_parent_with_a_child_for_each_configuration(undisturbed: tuple[str, SweepResult]):
+    store, result = undisturbed
     assert result.tally is not None
     assert (result.outlook.runs, result.tally.finished, result.tally.total) == (8, 8, 8)
     client = MlflowClient(store)
@@ -73,15 +89,16 @@ def test_a_sweep_is_a_parent_with_a_child_for_each_configuration(plan: Path, sto
     assert {file.path for file in client.list_artifacts(result.run_id)} == {"plan.yaml", "runs.csv"}
     table = Path(client.download_artifacts(result.run_id, "runs.csv")).read_text().splitlines()
     assert len(table) == 9
-    children = read_records(["lab"], parent=result.run_id)
+    children = read_records(["lab"], parent=result.run_id, tracking_uri=store)
     assert len(children) == 8 == len(_rows(children))
     assert {record.dataset for record in children} == {"a.json", "b.json"}
 
 
 def test_a_second_sweep_finds_all_done_and_a_larger_plan_runs_the_rest(plan: Path):
+    plan.write_text(json.dumps({**json.loads(plan.read_text()), "seeds": [1]}))
     assert _sweep(plan, max_runs=3).tally.finished == 3  # type: ignore[union-attr]
     dry = _sweep(plan, dry_run=True)
-    assert (dry.tally, dry.outlook.done, dry.outlook.open) == (None, 3, 5)
+    assert (dry.tally, dry.outlook.done, dry.outlook.open) == (None, 3, 1)
     assert dry.outlook.seconds is not None
     assert any("MB of artifacts" in line for line in dry.outlook.lines())
     with pytest.raises(ConfigError, match="3 fine-tunes of the plan are done in experiment 'lab'"):
@@ -90,9 +107,9 @@ def test_a_second_sweep_finds_all_done_and_a_larger_plan_runs_the_rest(plan: Pat
     again = _sweep(plan).tally
     assert rest is not None
     assert again is not None
-    assert (rest.finished, rest.done_before) == (5, 3)
-    assert (again.finished, again.done_before) == (0, 8)
-    assert len(_rows(read_records(["lab"]))) == 8
+    assert (rest.finished, rest.done_before) == (1, 3)
+    assert (again.finished, again.done_before) == (0, 4)
+    assert len(_rows(read_records(["lab"]))) == 4
 
 
 def test_a_plan_is_checked_whole_before_anything_runs(plan: Path):
@@ -157,7 +174,9 @@ def _workers(process: subprocess.Popen) -> Iterator[psutil.Process]:
         return
 
 
-def test_killed_again_and_again_a_sweep_ends_with_one_complete_run_each_and_the_same_numbers(plan: Path, store: str):
+def test_killed_again_and_again_a_sweep_ends_with_one_complete_run_each_and_the_same_numbers(
+    undisturbed: tuple[str, SweepResult], plan: Path, store: str
+):
     """SIGKILL of a worker, of the sweep itself, and of both; then it is started again."""
     rng = random.Random(5)
     kills = 0
@@ -185,9 +204,7 @@ def test_killed_again_and_again_a_sweep_ends_with_one_complete_run_each_and_the_
     assert not [run for run in MlflowClient(store).search_runs(_experiments(store)) if run.info.status == "RUNNING"]
     rows = _rows(killed)
     assert len(rows) == 8
-    experiment = "undisturbed"
-    sweep(SweepConfig(plan=str(plan), executor="inline"), experiment=experiment)
-    assert rows == _rows(read_records([experiment]))
+    assert rows == _rows(read_records(["lab"], tracking_uri=undisturbed[0]))
 
 
 def _experiments(store: str) -> list[str]:
