@@ -196,7 +196,8 @@ def _table(ended: Mapping[str, Listed], kept: Kept) -> pyarrow.Table:
         "params": _dictionary(kept.params),
         "sketch": _dictionary(kept.sketch),
     }
-    return pyarrow.table(columns).filter(pyarrow.array([run is not None for run in runs], pyarrow.bool_()))
+    table = pyarrow.table(columns)
+    return table.filter(pyarrow.array([run is not None for run in runs])) if None in runs else table
 
 
 def _write(folder: Path, table: pyarrow.Table) -> None:

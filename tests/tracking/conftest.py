@@ -23,10 +23,10 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def server_uri(_empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_uri(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an MLflow server over a SQLite store. All tests share it: use an experiment of your own."""
     folder = tmp_path_factory.mktemp("server")
-    shutil.copy(_empty_store, folder / "mlflow.db")
+    shutil.copy(empty_store, folder / "mlflow.db")
     uri = f"http://127.0.0.1:{_free_port()}"
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
     command += ["--port", uri.rsplit(":", 1)[1], "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
