@@ -23,7 +23,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +45,8 @@ WORTH = 1000
 _FORMAT = 3
 _FILES = 12
 """More files than this are merged into one."""
+_GROUP = 8192
+"""Runs that are read from a file at once: Arrow then uses the same few megabytes for all of them."""
 _COLUMNS = ("run_id", "status", "end_time", "names", "values", "params", "sketch")
 _log = logging.getLogger(__name__)
 
@@ -93,16 +95,15 @@ class EndedRuns:
         # Files of another format, or of a record that holds other metrics, are another folder's.
         text = json.dumps([_FORMAT, identity, METRIC_FIELDS, keys.HP])
         self.folder = (folder or _default_folder()) / hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._files: list[tuple[Path, pyarrow.Table]] = []
+        self._files: list[Path] = []
 
     def load(self, ended: Mapping[str, Listed]) -> Kept:
         """What is kept of these runs, as they ended; other runs and other endings are passed over."""
-        parts = []
+        parts: list[Kept] = []
         # In the order of their making, so that of two endings of a run the later one counts.
         for path in sorted(self.folder.glob("*.parquet")):
             try:
-                table = _read(path)
-                kept = _kept(table, ended)
+                kept = [_kept(table, ended) for table in _groups(path)]
             except FileNotFoundError:  # another process has just merged it
                 continue
             except Exception as error:  # pyarrow has no one family for what a damaged file can do
@@ -110,8 +111,8 @@ class EndedRuns:
                 with contextlib.suppress(OSError):
                     path.unlink()
                 continue
-            self._files.append((path, table))
-            parts.append(kept)
+            self._files.append(path)
+            parts += kept
         return Kept.together(parts)
 
     def add(self, ended: Mapping[str, Listed], kept: Kept) -> None:
@@ -129,14 +130,14 @@ class EndedRuns:
 
         if len(self._files) < _FILES:
             return
-        table = pyarrow.concat_tables([table for _, table in self._files])
-        latest = {run_id: row for row, run_id in enumerate(table.column("run_id").to_pylist())}
         try:
+            table = pyarrow.concat_tables([table for path in self._files for table in _groups(path)])
+            latest = {run_id: row for row, run_id in enumerate(table.column("run_id").to_pylist())}
             _write(self.folder, table.take(list(latest.values())))
-            for path, _ in self._files:
+            for path in self._files:
                 path.unlink(missing_ok=True)
-        except OSError as error:
-            _log.debug("%s cannot be written: %s", self.folder, error)
+        except OSError as error:  # also when another process has just merged them
+            _log.debug("%s cannot be merged: %s", self.folder, error)
 
 
 def store_identity(uri: str) -> str:
@@ -155,15 +156,17 @@ def _default_folder() -> Path:
     return base / "runs"
 
 
-def _read(path: Path) -> pyarrow.Table:
+def _groups(path: Path) -> Iterator[pyarrow.Table]:
+    """The runs of a file, some thousands at a time."""
     import pyarrow.parquet
 
-    table = pyarrow.parquet.read_table(path, page_checksum_verification=True, memory_map=False)
-    return table.select(_COLUMNS).combine_chunks()
+    with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, list(_COLUMNS)).combine_chunks()
 
 
 def _kept(table: pyarrow.Table, ended: Mapping[str, Listed]) -> Kept:
-    """The runs of a file, as they ended; 8 bytes for a metric."""
+    """The runs of the table, as they ended; 8 bytes for a metric."""
     endings = zip(*(table.column(name).to_numpy().tolist() for name in ("run_id", "status", "end_time")), strict=True)
     rows = {}
     for row, (run_id, status, end_time) in enumerate(endings):
@@ -205,19 +208,32 @@ def _write(folder: Path, table: pyarrow.Table) -> None:
 
     descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f"{time.time_ns():020d}-", suffix=".part")
     try:
-        with os.fdopen(descriptor, "wb") as handle:
-            pyarrow.parquet.write_table(
-                table,
+        with (
+            os.fdopen(descriptor, "wb") as handle,
+            pyarrow.parquet.ParquetWriter(
                 handle,
+                table.schema,
                 compression="none",  # measured numbers do not get shorter
                 use_dictionary=["names", "params", "sketch", "status"],
                 write_statistics=False,
                 write_page_checksum=True,
-            )
+            ) as writer,
+        ):
+            for start in range(0, len(table), _GROUP):
+                writer.write_table(_compact(table.slice(start, _GROUP)))
         os.replace(temporary, f"{temporary.removesuffix('.part')}.parquet")
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _compact(table: pyarrow.Table) -> pyarrow.Table:
+    """The same rows; each group of a file would otherwise be written with the distinct texts of all."""
+    table = table.combine_chunks()
+    for name in ("names", "params", "sketch"):
+        used = _coded(_chunk(table, name)).used()
+        table = table.set_column(table.column_names.index(name), name, _dictionary(used))
+    return table
 
 
 def _chunk(table: pyarrow.Table, name: str) -> pyarrow.Array:
@@ -237,7 +253,7 @@ def _bytes(starts: np.ndarray, values: np.ndarray) -> pyarrow.LargeBinaryArray:
 
 def _doubles(column: pyarrow.LargeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
     """The starts, one more than there are runs, and the values that :func:`_bytes` was given."""
-    values = np.frombuffer(column.buffers()[2] or b"")
+    values = np.frombuffer(column.buffers()[2] or b"").copy()
     offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column) + 1]
     return offsets // values.itemsize, values
 

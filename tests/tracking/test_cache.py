@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -161,6 +162,18 @@ def test_only_what_has_ended_is_kept(tmp_path: Path) -> None:
     ended.add({}, _kept(_ended(0)))
     found = EndedRuns("store", tmp_path).load({f"run-{k}": _ended(k) for k in range(3)})
     assert _plain(found) == {"run-1": ("{}", "0123456789", ("probe/x",), [5.0])}
+
+
+def test_a_file_is_read_in_groups_that_hold_their_own_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_GROUP", 2)
+    runs = [_ended(k, end_time=k) for k in range(5)]
+    kept = dataclasses.replace(_kept(*runs), sketch=Coded.of([f"{k // 2:010d}" for k in range(5)]))
+    wanted = {run.run_id: run for run in runs}
+    EndedRuns("store", tmp_path).add(wanted, kept)
+    assert _plain(EndedRuns("store", tmp_path).load(wanted)) == _plain(kept)
+    [path] = tmp_path.rglob("*.parquet")
+    sketches = [table.column("sketch").chunk(0).dictionary.to_pylist() for table in cache._groups(path)]
+    assert sketches == [["0000000000"], ["0000000001"], ["0000000002"]]
 
 
 def test_stores_are_told_apart_and_no_password_is_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
