@@ -8,20 +8,21 @@ environment.prepare()
 environment.quiet_libraries()
 
 from benchmarks.interleaved import interleave, seconds  # noqa: E402
-from predictor.config import FinetuneConfig  # noqa: E402
-from predictor.finetune.base_model import load_base_model  # noqa: E402
-from predictor.finetune.device import detect  # noqa: E402
-from predictor.finetune.generate import BATCH_ROWS, generate  # noqa: E402
-from predictor.finetune.render import render_prompts  # noqa: E402
-from predictor.flows.materials import base_model_source, gather  # noqa: E402
+from predictor.models.base_model import load_base_model  # noqa: E402
+from predictor.models.device import detect  # noqa: E402
+from predictor.models.generate import BATCH_ROWS, generate  # noqa: E402
+from predictor.models.render import render_prompts  # noqa: E402
+from predictor.trial.config import finetune_config  # noqa: E402
+from predictor.trial.materials import gather  # noqa: E402
+from predictor.trial.sources import base_source  # noqa: E402
 
 QUESTIONS, ROUNDS = 100, 3
 
 
 def main() -> None:
-    config = FinetuneConfig(dataset="lab:size:dial=32:seed=1", eval_limit=QUESTIONS)
+    config = finetune_config(dataset="lab:size:dial=32:seed=1", eval_limit=QUESTIONS)
     materials = gather(config)
-    base = load_base_model(base_model_source(config.base_model), detect())
+    base = load_base_model(base_source(config.model.base_model), detect())
     prompts = render_prompts(materials.scored, materials.task, base.tokenizer)
     answers: dict[int, list[list[int]]] = {}
 

@@ -16,8 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 
-from predictor.flows.lab_runs import lab_runs_path
-from predictor.lab import FAMILIES, base_model_path
+from predictor.lab import FAMILIES, base_model_path, runs_path
 from predictor.lab.lessons import LADDER
 from predictor.lab.specification import parse
 from predictor.schema.archive import read_archive
@@ -127,7 +126,7 @@ def _others(row: dict[str, Any]) -> str:
 
 
 def main(folder: Path) -> None:
-    rows = rows_of(lab_runs_path())
+    rows = rows_of(runs_path())
     curve(folder)
     scores = [row["exact_match"] for row in rows]
     low, high = np.quantile(scores, (0.25, 0.75))

@@ -17,12 +17,13 @@ from predictor import environment
 
 environment.prepare()
 
-from predictor.flows.lab_runs import export_lab, lab_runs_path  # noqa: E402
+from predictor.lab import runs_path  # noqa: E402
+from predictor.tracking.exchange import export_records  # noqa: E402
 
 
 def main(experiments: list[str]) -> None:
-    path = lab_runs_path()
-    count = export_lab(experiments, path)
+    path = runs_path()
+    count = export_records(experiments, path)
     print(f"{count} runs, {path.stat().st_size / 1e6:.2f} MB: {path}")
 
 

@@ -19,7 +19,8 @@ environment.quiet_libraries()
 
 from benchmarks.interleaved import seconds  # noqa: E402
 from entrypoints._mlproject import VERBS, module_of  # noqa: E402
-from predictor.config import TIERS, FinetuneConfig  # noqa: E402
+from predictor.config import TIERS  # noqa: E402
+from predictor.trial.config import finetune_config  # noqa: E402
 
 
 def help_times() -> None:
@@ -48,10 +49,10 @@ def a_run() -> None:
             return _o(self, *args, **kwargs)  # type: ignore[operator]
 
         setattr(MlflowClient, name, counted)
-    config = FinetuneConfig(learning_rate=3e-3, batch_size=16)
+    config = finetune_config(learning_rate=3e-3, batch_size=16)
     finetune(config)  # imports, migrations and the embedding cache are paid here
     writes.clear()
-    record = finetune(FinetuneConfig(dataset="lab:size:dial=512:seed=2", learning_rate=3e-3, batch_size=16))
+    record = finetune(finetune_config(dataset="lab:size:dial=512:seed=2", learning_rate=3e-3, batch_size=16))
     run = MlflowClient().get_run(record.run_id)
     print(f"writes of a run: {len(writes)} ({', '.join(writes)}), params: {len(run.data.params)}")
     costs, total = record.costs, record.costs["total_s"]

@@ -16,21 +16,23 @@ from predictor import environment
 environment.prepare()
 environment.quiet_libraries()
 
-from predictor.flows.lab_runs import lab_runs_path, rerun  # noqa: E402
+from predictor.flows.finetune import finetune  # noqa: E402
+from predictor.lab import runs_path  # noqa: E402
 from predictor.schema.archive import read_archive  # noqa: E402
+from predictor.trial.config import config_of  # noqa: E402
 
 COUNT = 5
 
 
 def main(seed: int) -> int:
-    archive = read_archive(lab_runs_path())
+    archive = read_archive(runs_path())
     chosen = Random(seed).sample(range(len(archive.records)), COUNT)
     differing = 0
     print("| dataset | seed | score in the table | score now | difference |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for number in chosen:
             record, config = archive.records[number], dict(archive.configs[number])
-            again = rerun(record, config, f"sqlite:///{folder}/store.db", "again")
+            again = finetune(config_of(config), experiment="again", tracking_uri=f"sqlite:///{folder}/store.db")
             before, now = record.scores["exact_match"], again.scores["exact_match"]
             differing += abs(now - before) > 4 * math.hypot(
                 record.scores["exact_match_se"], again.scores["exact_match_se"]

@@ -15,32 +15,36 @@ environment.prepare()
 environment.quiet_libraries()
 
 from benchmarks.interleaved import interleave  # noqa: E402
-from predictor.config import FinetuneConfig  # noqa: E402
-from predictor.finetune.base_model import load_base_model  # noqa: E402
-from predictor.finetune.device import detect  # noqa: E402
+from predictor.finetune.methods import METHODS  # noqa: E402
 from predictor.finetune.plan import plan_training, sft_arguments  # noqa: E402
-from predictor.finetune.render import render_rows  # noqa: E402
-from predictor.finetune.train import add_lora, as_dataset, train  # noqa: E402
-from predictor.flows.first_steps import FirstSteps  # noqa: E402
-from predictor.flows.materials import base_model_source, gather  # noqa: E402
+from predictor.finetune.train import as_dataset, train  # noqa: E402
+from predictor.models.base_model import load_base_model  # noqa: E402
+from predictor.models.device import detect  # noqa: E402
+from predictor.models.render import render_rows  # noqa: E402
+from predictor.trial.config import finetune_config  # noqa: E402
+from predictor.trial.first_steps import FirstSteps  # noqa: E402
+from predictor.trial.materials import gather  # noqa: E402
+from predictor.trial.sources import base_source  # noqa: E402
 
 STEPS, ROUNDS = 20, 3
 
 
 def main() -> None:
-    config = FinetuneConfig(dataset="lab:size:dial=640:seed=1", batch_size=16, max_steps=STEPS, learning_rate=1e-3)
+    config = finetune_config(dataset="lab:size:dial=640:seed=1", batch_size=16, max_steps=STEPS, learning_rate=1e-3)
     materials = gather(config)
-    source, device, hp = base_model_source(config.base_model), detect(), config.hyperparameters
+    source, device, hp = base_source(config.model.base_model), detect(), config.hyperparameters
     rows = render_rows(materials.train, materials.task, load_base_model(source, device).tokenizer)
+
+    plan = plan_training(hp.training, len(rows), device)
 
     def ours() -> float:
         base = load_base_model(source, device)
-        return train(base, rows, hp, seed=1, on_log=lambda step, values: None).seconds / STEPS
+        return train(base, rows, hp, plan, seed=1, on_log=lambda step, values: None).seconds / STEPS
 
     def watched() -> float:
         base = load_base_model(source, device)
         first = FirstSteps(STEPS, base, materials.task, ())
-        return train(base, rows, hp, seed=1, on_log=lambda step, values: None, observer=first).seconds / STEPS
+        return train(base, rows, hp, plan, seed=1, on_log=lambda step, values: None, observer=first).seconds / STEPS
 
     def bare() -> float:
         import time
@@ -52,11 +56,9 @@ def main() -> None:
         base = load_base_model(source, device)
         set_seed(1)
         with tempfile.TemporaryDirectory() as folder:
-            arguments = sft_arguments(
-                hp, plan_training(hp, len(rows), device), device, seed=1, output_dir=folder, checkpointing=False
-            )
+            arguments = sft_arguments(hp.training, plan, device, seed=1, output_dir=folder, checkpointing=False)
             trainer = SFTTrainer(
-                model=add_lora(base.model, hp),
+                model=METHODS.get(hp.method.name).apply(base.model, hp.method.settings),
                 args=SFTConfig(**{**arguments, "eval_strategy": "no"}),
                 train_dataset=as_dataset(rows),
                 processing_class=base.tokenizer,
@@ -66,7 +68,7 @@ def main() -> None:
             trainer.train()
             return (time.perf_counter() - started) / STEPS
 
-    print(f"{len(rows)} rows, batch {hp.batch_size}, {STEPS} steps, medians of {ROUNDS} interleaved rounds")
+    print(f"{len(rows)} rows, batch {hp.training.batch_size}, {STEPS} steps, medians of {ROUNDS} interleaved rounds")
     for name, variant in (("callback", ours), ("callback + probe recorder on every step", watched)):
         a, b, ratio = interleave(variant, bare, ROUNDS)
         print(f"{name:<42} {1e3 * a:6.1f} ms a step, bare SFTTrainer {1e3 * b:6.1f} ms, ratio {ratio:.3f}")

@@ -19,13 +19,13 @@ from predictor import environment
 environment.prepare()
 environment.quiet_libraries()
 
-from predictor.config import FinetuneConfig  # noqa: E402
 from predictor.flows.sweep import SweepConfig, sweep  # noqa: E402
 from predictor.sweep import SAMPLERS, Job, Outcome, Plan  # noqa: E402
 from predictor.sweep.driver import drive  # noqa: E402
 from predictor.sweep.samplers import Setting  # noqa: E402
 from predictor.sweep.space import Choices  # noqa: E402
 from predictor.tracking import connect, read_records  # noqa: E402
+from predictor.trial.config import FinetuneConfig  # noqa: E402
 
 PLAN = """
 datasets: [{{family: size, dial: 256, seed: {seeds}}}]
@@ -73,7 +73,7 @@ def scheduling_ms(runs: int = 5000) -> float:
     plan = Plan(tuple(f"d{n}" for n in range(runs)), {"lora_r": Choices((8,))})
 
     def identify(config: FinetuneConfig) -> str:
-        return config.dataset
+        return config.data.dataset
 
     started = time.perf_counter()
     drive(plan, SAMPLERS.get("grid")(Setting(plan)), Instant(), {}, identify, retries=0)

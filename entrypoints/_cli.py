@@ -1,14 +1,15 @@
-"""What every entry point shares: flags from a config's fields, progress bars, one clear message on failure."""
+"""What every entry point shares: flags from a configuration, progress bars, one clear message on failure."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from predictor import environment, interrupts
-from predictor.config import from_strings, parameters
-from predictor.errors import PredictorError
+from predictor.config import CONFIG, CONFIG_PARAMETER, Parameter, all_parameters, from_strings
+from predictor.errors import ConfigError, PredictorError
 from predictor.progress import Progress
 
 C = TypeVar("C")
@@ -30,14 +31,12 @@ def main(config_class: type[C], flow: Callable[[C, Progress], int | None], argv:
     """
     environment.prepare()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print(usage(config_class, sys.modules["__main__"].__doc__ or ""))
-        return 0
     environment.quiet_libraries()
     interrupts.install()
     bar = Bars()
     try:
-        return flow(from_strings(config_class, pairs(arguments)), bar) or 0
+        given = texts(config_class, arguments, sys.modules["__main__"].__doc__ or "")
+        return flow(from_strings(config_class, given), bar) or 0
     except PredictorError as error:
         bar.close()
         print(f"error: {error}", file=sys.stderr)
@@ -54,34 +53,61 @@ def main(config_class: type[C], flow: Callable[[C, Progress], int | None], argv:
         bar.close()
 
 
-def pairs(arguments: Sequence[str]) -> dict[str, str]:
-    """`--name value` and `--name=value` as a mapping; a flag without a value means true."""
-    values: dict[str, str] = {}
-    waiting: str | None = None
+def texts(config_class: type, arguments: Sequence[str], doc: str = "") -> dict[str, str]:
+    """The text of each flag, `--name value` or `--name=value`; a flag without a value means true.
+
+    Raises:
+        ConfigError: a flag given twice, or a word that belongs to no flag. What is wrong with names and values is said
+            where they are read.
+    """
+    given, unknown = parser(config_class, doc).parse_known_args(_joined(arguments))
+    found = {name: values for name, values in vars(given).items() if values is not None}
+    for name, values in found.items():
+        if len(values) > 1:
+            raise ConfigError(f"{name} is given {len(values)} times", where=f"--{name}", rule="each parameter once")
+    stray = {word.lstrip("-").partition("=")[0]: word.partition("=")[2] for word in unknown}
+    return {name: values[0] for name, values in found.items()} | stray
+
+
+def parser(config_class: type, doc: str) -> argparse.ArgumentParser:
+    """The flags of a configuration, with their defaults and effects in the help."""
+    made = argparse.ArgumentParser(
+        prog=sys.argv[0].rsplit("/", 1)[-1],
+        usage="mlflow run . -e ENTRY_POINT -P NAME=VALUE …, or python -m entrypoints.ENTRY_POINT --NAME VALUE …",
+        description=doc.strip(),
+        allow_abbrev=False,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=110),
+    )
+    for each in flags(config_class).values():
+        made.add_argument(
+            f"--{each.name}",
+            action="append",
+            nargs="?",
+            const="true",
+            metavar=_METAVAR[each.kind],
+            help=f"{each.help} [{each.default!r}]".replace("%", "%%"),
+        )
+    return made
+
+
+def flags(config_class: type) -> dict[str, Parameter]:
+    """The parameters of an entry point, with the file that may hold them and those of plug-ins that are not the
+    default."""
+    return {**all_parameters(config_class), CONFIG: CONFIG_PARAMETER}
+
+
+_METAVAR = {bool: "BOOL", int: "WHOLE", float: "NUMBER", str: "TEXT"}
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--name value` as one word: a value such as -1e-3 would pass for a flag."""
+    words: list[str] = []
     for argument in arguments:
-        if argument.startswith("--"):
-            if waiting is not None:
-                values[waiting] = "true"
-            name, equals, value = argument[2:].partition("=")
-            waiting = None if equals else name
-            if equals:
-                values[name] = value
-        elif waiting is not None:
-            values[waiting] = argument
-            waiting = None
+        if words and words[-1].startswith("--") and "=" not in words[-1] and not argument.startswith("--"):
+            words[-1] += f"={argument}"
         else:
-            values[argument] = ""  # from_strings says what a stray word should have been
-    if waiting is not None:
-        values[waiting] = "true"
-    return values
-
-
-def usage(config_class: type, doc: str) -> str:
-    """The help text: what the entry point does, then each parameter with its default and effect."""
-    lines = [doc.strip(), "", "parameters (mlflow run: -P NAME=VALUE; here: --NAME VALUE):"]
-    for field in parameters(config_class):
-        lines.append(f"  {field.name:<22} {field.metadata['help']} [{field.default!r}]")
-    return "\n".join(lines)
+            words.append(argument)
+    return words
 
 
 class Bars:

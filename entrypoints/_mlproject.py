@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from predictor.config import parameters
+from predictor.config import CONFIG_PARAMETER, Parameter, Sectioned, all_parameters, owned_parameters
 
 VERBS = (
     "main",
@@ -48,20 +48,29 @@ def module_of(verb: str) -> str:
     return f"entrypoints.{verb.replace('-', '_')}"
 
 
+def listed(config_class: type) -> list[Parameter]:
+    """The parameters that stand in MLproject: those that people change. Every other one is given in the same way."""
+    found = [each for each in all_parameters(config_class).values() if each.rule.get("listed", True)]
+    return [*found, CONFIG_PARAMETER] if issubclass(config_class, Sectioned) else found
+
+
 def _entry_point(verb: str) -> str:
     name = module_of(verb)
     module = importlib.import_module(name)
-    fields = parameters(module.CONFIG)
+    parameters = listed(module.CONFIG)
+    # Its default depends on the plug-in that is chosen: nothing is said unless the user says it.
+    owned = owned_parameters(module.CONFIG) if issubclass(module.CONFIG, Sectioned) else set()
     lines = [
         f"  # {' '.join((module.__doc__ or '').strip().split(chr(10) * 2)[0].split())}",
         f"  {verb}:",
         "    parameters:",
     ]
-    for field in fields:
-        kind = "float" if type(field.default) in (int, float) else "string"
-        entry = f"      {field.name}: {{type: {kind}, default: {_yaml(field.default)}}}"
-        lines.append(f"{entry:<62}  # {field.metadata['help']}")
-    flags = " ".join(f"--{field.name} {{{field.name}}}" for field in fields)
+    for each in parameters:
+        kind = "float" if each.kind in (int, float) and each.name not in owned else "string"
+        default, note = ('""', f" [{each.default!r}]") if each.name in owned else (_yaml(each.default), "")
+        entry = f"      {each.name}: {{type: {kind}, default: {default}}}"
+        lines.append(f"{entry:<62}  # {each.help}{note}")
+    flags = " ".join(f"--{each.name} {{{each.name}}}" for each in parameters)
     lines.append(f'    command: "python -m {name} {flags}"')
     return "\n".join(lines) + "\n"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from entrypoints import _cli
-from predictor.config import FinetuneConfig
 from predictor.progress import Progress
+from predictor.trial.config import FinetuneConfig
 
 CONFIG = FinetuneConfig
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from entrypoints import _cli
-from predictor.flows.lab_runs import ImportLabConfig
+from predictor.flows.import_lab import ImportLabConfig
 from predictor.progress import Progress
 
 CONFIG = ImportLabConfig
 
 
 def run(config: ImportLabConfig, progress: Progress) -> None:
-    from predictor.flows.lab_runs import import_lab
+    from predictor.flows.import_lab import import_lab
 
     written, present = import_lab(config, progress)
     print(f"{written} runs imported, {present} were there already")

@@ -4,14 +4,14 @@ put to the test on four datasets that it has not seen."""
 from __future__ import annotations
 
 from entrypoints import _cli
-from predictor.flows.quickstart import QuickstartConfig
+from predictor.flows.main import QuickstartConfig
 from predictor.progress import Progress
 
 CONFIG = QuickstartConfig
 
 
 def run(config: QuickstartConfig, progress: Progress) -> None:
-    from predictor.flows.quickstart import quickstart
+    from predictor.flows.main import quickstart
 
     result = quickstart(config, progress)
     promotion = result.promotion

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from entrypoints import _cli
-from predictor.config import FinetuneConfig
 from predictor.progress import Progress
+from predictor.trial.config import FinetuneConfig
 
 CONFIG = FinetuneConfig
 
@@ -16,7 +16,7 @@ def run(config: FinetuneConfig, progress: Progress) -> None:
     record = probe_dataset(config, progress)
     for name, value in record.probe.items():
         print(f"probe/{name:<32} {value:>12.5g}  {explain(name)}")
-    print(f"run {record.run_id}: {record.costs['total_s']:.0f} s, tiers {config.tiers}")
+    print(f"run {record.run_id}: {record.costs['total_s']:.0f} s, tiers {config.probe.tiers}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def run(config: SweepConfig, progress: Progress) -> None:
         f"{len(tally.set_aside)} set aside, {result.seconds:.0f} s"
     )
     if tally.best:
-        print(f"best score {tally.best.score:.4g}: {tally.best.job.config.dataset}")
+        print(f"best score {tally.best.score:.4g}: {tally.best.job.config.data.dataset}")
     print(f"run {result.run_id}")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
@@ -64,3 +66,13 @@ class Catalog(Generic[T]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
+
+
+def discover(package: str, folders: Iterable[str]) -> None:
+    """Import every file of a package of plug-ins, each of which registers itself: a further plug-in is one more file.
+
+    Args:
+        package: its full name. folders: its `__path__`.
+    """
+    for module in pkgutil.iter_modules(list(folders)):
+        importlib.import_module(f"{package}.{module.name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,25 +13,34 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "predictor"
 
-FOUNDATION = {"errors", "catalog", "config", "progress", "environment", "revision", "interrupts"}
+FOUNDATION = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "schema": set(),
-    "data": set(),
+    "config": set(),
+    "schema": {"config"},
+    "data": {"config"},
     "metrics": set(),
-    "tasks": {"data", "metrics"},
-    "probe": {"data", "tasks"},
-    "finetune": {"data", "tasks"},
+    "tasks": {"schema", "data", "metrics"},
+    "probe": {"config", "data", "tasks"},
+    "models": {"config", "data", "tasks"},
+    "lab": {"config", "data", "tasks", "models"},
+    "finetune": {"config", "models"},
+    "trial": {"config", "schema", "data", "tasks", "probe", "models", "lab", "finetune"},
     "tracking": {"schema"},
-    "table": {"schema"},
-    "meta": {"table", "schema", "probe"},
+    "table": {"config", "schema"},
+    "meta": {"config", "schema", "probe", "table"},
     "registry": {"schema", "table", "meta"},
-    "sweep": {"schema"},
-    "lab": {"data"},
     "report": {"schema", "table", "meta"},
+    "sweep": {"config", "schema", "table", "probe", "tasks", "models", "trial"},
 }
+"""Room → the rooms that its files may import, at the top or inside functions."""
 MAY_IMPORT["flows"] = set(MAY_IMPORT)
-TORCH_FREE = ["schema", "data", "metrics", "tasks", "probe", "table", "meta", "registry", "report", "lab", "sweep"]
+TORCH_FREE = [
+    "config", "schema", "data", "metrics", "tasks", "probe", "finetune.methods", "finetune.settings", "lab",
+    "trial.config", "trial.materials", "trial.identity", "table", "meta", "report", "sweep",
+]  # fmt: skip
 MLFLOW_ROOMS = {"tracking", "registry"}
+ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult)
+"""What flows do not do. A `/` between a folder and a name is no division."""
 
 
 def _imports(file: Path, *, only_at_import: bool = False) -> set[str]:
@@ -69,6 +79,38 @@ def test_a_room_imports_only_rooms_below_it(room: str):
 def test_every_room_is_in_the_plan():
     rooms = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").is_file()}
     assert rooms == set(MAY_IMPORT)
+
+
+def test_flows_are_the_verbs():
+    from entrypoints._mlproject import VERBS
+
+    files = {file.stem for file in (PACKAGE / "flows").glob("*.py")} - {"__init__"}
+    assert files == {verb.replace("-", "_") for verb in VERBS}
+
+
+def test_flows_compute_nothing():
+    for file in (PACKAGE / "flows").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ARITHMETIC):
+                raise AssertionError(f"{file.name}:{node.lineno} computes: {ast.unparse(node)}")
+        assert not {"math", "statistics", "scipy"} & {m.split(".")[0] for m in _imports(file)}, file.name
+
+
+def test_no_files_import_each_other_in_a_circle():
+    files = {_module(file): file for file in [*PACKAGE.rglob("*.py"), *(ROOT / "entrypoints").glob("*.py")]}
+    arrows = {name: {m for m in _imports(file) if m in files and m != name} for name, file in files.items()}
+    # A package's own __init__ names its files, and they are reached through it.
+    arrows = {n: {m for m in to if not n.startswith(m + ".") and not m.startswith(n + ".")} for n, to in arrows.items()}
+    graph = TopologicalSorter(arrows)
+    try:
+        graph.prepare()
+    except CycleError as error:
+        raise AssertionError(" -> ".join(error.args[1])) from None
+
+
+def _module(file: Path) -> str:
+    name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
 
 
 def test_the_foundation_stands_on_nothing():

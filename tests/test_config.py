@@ -5,24 +5,27 @@ import dataclasses
 import pytest
 
 from predictor.catalog import Catalog
-from predictor.config import FinetuneConfig, Hyperparameters, canonical_hash, check, from_strings, parameters
+from predictor.config import canonical_hash, check, from_strings, parameters_of
 from predictor.errors import ConfigError
+from predictor.finetune.settings import Training, hyperparameters
+from predictor.trial.config import FinetuneConfig, finetune_config
 
 
 def test_texts_become_typed_values_and_empty_means_default():
     config = from_strings(FinetuneConfig, {"learning_rate": "3e-4", "lora_r": "16", "epochs": "", "dataset": "a.json"})
-    assert (config.learning_rate, config.lora_r, config.epochs, config.dataset) == (3e-4, 16, 3.0, "a.json")
-    assert isinstance(config.lora_r, int)
+    values = config.values()
+    assert [values[name] for name in ("learning_rate", "lora_r", "epochs", "dataset")] == [3e-4, 16, 3.0, "a.json"]
+    assert isinstance(values["lora_r"], int)
 
 
 def test_whole_numbers_may_come_as_mlflow_writes_floats():
-    assert from_strings(FinetuneConfig, {"lora_r": "8.0"}).lora_r == 8
+    assert from_strings(FinetuneConfig, {"lora_r": "8.0"}) == finetune_config(lora_r=8)
 
 
 def test_the_defaults_are_the_standard_setting():
-    hp = Hyperparameters()
-    assert (hp.learning_rate, hp.lora_r, hp.lora_alpha, hp.lora_dropout) == (3e-4, 8, 32, 0.1)
-    assert (hp.batch_size, hp.epochs) == (64, 3.0)
+    hp = hyperparameters().logged()
+    assert [hp[n] for n in ("learning_rate", "lora_r", "lora_alpha", "lora_dropout")] == [3e-4, 8, 32, 0.1]
+    assert (hp["batch_size"], hp["epochs"]) == (64, 3.0)
 
 
 def test_unknown_parameter_names_the_nearest():
@@ -33,7 +36,7 @@ def test_unknown_parameter_names_the_nearest():
 @pytest.mark.parametrize("text", ["fast", "1,5", ""])
 def test_a_text_that_is_no_number(text: str):
     if not text:
-        assert from_strings(FinetuneConfig, {"learning_rate": text}).learning_rate == 3e-4
+        assert from_strings(FinetuneConfig, {"learning_rate": text}) == FinetuneConfig()
         return
     with pytest.raises(ConfigError, match=rf"learning_rate='{text}' is not a number"):
         from_strings(FinetuneConfig, {"learning_rate": text})
@@ -84,21 +87,18 @@ def test_true_and_false_in_the_spellings_of_yaml_and_shells():
 
 def test_a_config_made_in_python_is_checked_by_the_same_rules():
     with pytest.raises(ConfigError, match="out of range"):
-        check(FinetuneConfig(learning_rate=0.0))
+        check(
+            FinetuneConfig(hyperparameters=dataclasses.replace(hyperparameters(), training=Training(learning_rate=0.0)))
+        )
 
 
 def test_tiers_come_back_cheapest_first():
-    assert FinetuneConfig(tiers="train, static").tier_list == ("static", "train")
+    assert finetune_config(tiers="train, static").probe.tier_list == ("static", "train")
 
 
-def test_own_parameters_come_before_inherited_ones():
-    names = [field.name for field in parameters(FinetuneConfig)]
-    assert names[0] == "dataset"
-    assert set(names) == {field.name for field in dataclasses.fields(FinetuneConfig)}
-
-
-def test_every_parameter_says_what_it_does():
-    assert all(field.metadata["help"] for field in dataclasses.fields(FinetuneConfig))
+def test_every_parameter_says_what_it_does_and_has_one_name():
+    assert all(parameter.help for parameter in parameters_of(FinetuneConfig).values())
+    assert set(parameters_of(FinetuneConfig)) == set(FinetuneConfig().values())
 
 
 def test_hash_does_not_depend_on_the_order_of_keys():

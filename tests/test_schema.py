@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor.config import FinetuneConfig
 from predictor.errors import SchemaError
-from predictor.schema import RunRecord, decode, encode, hp_values, keys
+from predictor.schema import RunRecord, decode, encode, keys
 from predictor.schema.records import Records
+from predictor.trial.config import finetune_config
 
 FIXTURE = Path(__file__).parent / "fixtures" / "run_v1.json"
 
 names = st.text("abcdefghij_", min_size=1, max_size=12)
 numbers = st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False), max_size=4)
 texts = st.text(max_size=20)
+odd_texts = texts | st.sampled_from(["8", "-1", "1e-05", "0.5", "inf", "nan", "True", "False", '"', '"8"', "8.0"])
 records = st.builds(
     RunRecord,
     kind=st.sampled_from([keys.KIND_FINETUNE, keys.KIND_PROBE]),
@@ -30,12 +31,15 @@ records = st.builds(
     row_sketch=st.lists(st.text("0123456789abcdef", min_size=10, max_size=10), max_size=5).map(tuple),
     base_model=texts,
     seed=st.integers(0, 2**31),
+    method=st.sampled_from(["lora", "full"]),
+    train_limit=st.none() | st.integers(0, 2**31),
+    probe_steps=st.none() | st.integers(2, 99),
     hp=st.builds(
         lambda lr, r, scheduler, other: {"learning_rate": lr, "lora_r": r, "lr_scheduler": scheduler, "new_one": other},
         st.floats(1e-9, 10.0),
         st.integers(1, 512),
-        st.text(min_size=1, max_size=8),
-        st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans()),
+        odd_texts,
+        st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), odd_texts),
     ),
     probe=numbers,
     scores=numbers,
@@ -95,7 +99,7 @@ def test_a_run_of_version_1_stays_readable():
 
 
 def test_hyperparameters_of_a_record_are_the_fields_of_the_config():
-    values = hp_values(FinetuneConfig(lora_r=4).hyperparameters)
+    values = finetune_config(lora_r=4).hyperparameters.logged()
     assert values["lora_r"] == 4
     assert "seed" not in values
     assert "dataset" not in values

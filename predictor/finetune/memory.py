@@ -1,13 +1,14 @@
-"""How much accelerator memory a LoRA fine-tune needs, from the model's configuration alone."""
+"""How much accelerator memory a fine-tune needs, from the model's configuration alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from predictor.config import Hyperparameters, split_list
 from predictor.errors import TrainingError
-from predictor.finetune.device import Device
+from predictor.finetune.methods import METHODS, Footprint
+from predictor.finetune.settings import Hyperparameters
+from predictor.models.device import Device
 
 _MARGIN = 1.1
 """Fragmentation and the CUDA context, as a factor."""
@@ -22,17 +23,17 @@ flash attention. The counts come from autograd's saved tensors; a test repeats t
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Megabytes (10⁶ bytes) by part, and the number of LoRA parameters."""
+    """Megabytes (10⁶ bytes) by part, and the number of trained parameters."""
 
     weights_mb: float
-    adapter_mb: float
+    training_mb: float
     activations_mb: float
     logits_mb: float
-    lora_parameters: int
+    trained_parameters: int
 
     @property
     def total_mb(self) -> float:
-        return (self.weights_mb + self.adapter_mb + self.activations_mb + self.logits_mb) * _MARGIN
+        return (self.weights_mb + self.training_mb + self.activations_mb + self.logits_mb) * _MARGIN
 
 
 def estimate_memory(
@@ -49,35 +50,38 @@ def estimate_memory(
     """
     shapes = linear_shapes(config)
     linear = sum(a * b for a, b in shapes.values()) * config.num_hidden_layers
-    embeddings = config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2)
-    lora = sum(hp.lora_r * (a + b) for a, b in _adapted(config, hp).values()) * config.num_hidden_layers
+    embeddings = _outside(config)
+    footprint = _footprint(config, hp)
+    trained = footprint.parameters * config.num_hidden_layers + footprint.outside
     cells = rows * tokens * config.hidden_size
     layer = rows * tokens * layer_bytes(config, hp, dtype_bytes)
     inputs = cells * dtype_bytes * config.num_hidden_layers
     activations = inputs + layer if checkpointing else layer * config.num_hidden_layers
     # TRL computes the loss from chunks of the vocabulary projection; the hidden states and one chunk in float32 remain.
     logits = cells * 4 + min(rows * tokens, 1024) * config.vocab_size * 4 * 2
-    # The adapter is kept in float32 with its gradient and Adam's two moments: 16 bytes a parameter.
+    # Gradient and Adam's two moments beside trained weights of the model; matrices beside it come on top, in float32.
+    each = 3 * dtype_bytes if footprint.in_place else 16
     return MemoryEstimate(
         weights_mb=(linear + embeddings) * dtype_bytes / 1e6,
-        adapter_mb=lora * 16 / 1e6,
+        training_mb=trained * each / 1e6,
         activations_mb=activations / 1e6,
         logits_mb=logits / 1e6,
-        lora_parameters=lora,
+        trained_parameters=trained,
     )
 
 
 def layer_bytes(config: Any, hp: Hyperparameters, dtype_bytes: int) -> float:
     """Activations of one transformer layer that the backward pass needs, in bytes for each token."""
-    adapted = _adapted(config, hp)
-    dropped = sum(inputs for inputs, _ in adapted.values()) * (dtype_bytes + 2) if hp.lora_dropout else 0
+    dropped = _footprint(config, hp).dropped_inputs * (dtype_bytes + 2)
     return _HIDDEN_BYTES * config.hidden_size + _MLP_TENSORS * dtype_bytes * config.intermediate_size + dropped
 
 
-def _adapted(config: Any, hp: Hyperparameters) -> dict[str, tuple[int, int]]:
-    shapes = linear_shapes(config)
-    chosen = split_list(hp.target_modules)
-    return shapes if chosen in ((), ("all-linear",)) else {name: shapes[name] for name in chosen if name in shapes}
+def _footprint(config: Any, hp: Hyperparameters) -> Footprint:
+    return METHODS.get(hp.method.name).footprint(linear_shapes(config), _outside(config), hp.method.settings)
+
+
+def _outside(config: Any) -> int:
+    return int(config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2))
 
 
 def linear_shapes(config: Any) -> dict[str, tuple[int, int]]:

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from predictor.config import Hyperparameters
 from predictor.errors import ConfigError
-from predictor.finetune.device import Device
+from predictor.finetune.settings import Training
+from predictor.models.device import Device
 
 _CPU_ROWS = 64
 _CUDA_ROWS = 8
@@ -37,12 +37,16 @@ class TrainingPlan:
     earliest_stop: int
 
 
-def plan_training(hp: Hyperparameters, rows: int, device: Device, processes: int = 1) -> TrainingPlan:
+def plan_training(hp: Training, rows: int, device: Device, *, dev_rows: int = 0, processes: int = 1) -> TrainingPlan:
     """The plan for `rows` training rows.
 
+    Args:
+        dev_rows: rows by whose loss early stopping decides.
+
     Raises:
-        ConfigError: per_device_batch_size does not divide the global batch.
+        ConfigError: per_device_batch_size does not divide the global batch, or early stopping has nothing to look at.
     """
+    check_early_stopping(hp, dev_rows)
     share, left = divmod(hp.batch_size, processes)
     if left:
         raise ConfigError(
@@ -75,8 +79,19 @@ def plan_training(hp: Hyperparameters, rows: int, device: Device, processes: int
     )
 
 
+def check_early_stopping(hp: Training, dev_rows: int) -> None:
+    """Raise ConfigError when a fine-tune should stop early but has no rows to tell by when."""
+    if hp.early_stopping_patience and not dev_rows:
+        raise ConfigError(
+            f"early_stopping_patience={hp.early_stopping_patience}, but there are no development rows",
+            where="-P early_stopping_patience",
+            rule="early stopping looks at eval/loss, the loss on the development slice of the evaluation file",
+            fix="set dev_limit above 0 and max_length so that its rows fit, or early_stopping_patience=0",
+        )
+
+
 def sft_arguments(
-    hp: Hyperparameters, plan: TrainingPlan, device: Device, *, seed: int, output_dir: str, checkpointing: bool
+    hp: Training, plan: TrainingPlan, device: Device, *, seed: int, output_dir: str, checkpointing: bool
 ) -> dict[str, Any]:
     """Keyword arguments of TRL's `SFTConfig`. Every value that a result depends on is written here, because TRL's own
     defaults suit a GPU and change with its versions.
@@ -145,24 +160,6 @@ def sft_arguments(
         "push_to_hub": False,
         "disable_tqdm": True,
         "skip_memory_metrics": True,
-    }
-
-
-def lora_arguments(hp: Hyperparameters) -> dict[str, Any]:
-    """Keyword arguments of peft's `LoraConfig`."""
-    from predictor.config import split_list
-
-    modules = split_list(hp.target_modules)
-    return {
-        "task_type": "CAUSAL_LM",
-        "r": hp.lora_r,
-        "lora_alpha": hp.lora_alpha,
-        "lora_dropout": hp.lora_dropout,
-        "target_modules": "all-linear" if modules in ((), ("all-linear",)) else list(modules),
-        "bias": "none",
-        "init_lora_weights": True,
-        "use_rslora": False,
-        "use_dora": False,
     }
 
 

@@ -16,8 +16,9 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from predictor.config import Hyperparameters, canonical_hash
-from predictor.finetune.render import RenderedRow
+from predictor.config import canonical_hash
+from predictor.finetune.settings import Hyperparameters
+from predictor.models.render import RenderedRow
 
 TENSORS = "tensors.safetensors"
 STATE = "state.json"
@@ -124,7 +125,7 @@ def claims(
         "identity": identity,
         "inputs": canonical_hash(
             {
-                "hp": dataclasses.asdict(hp),
+                "hp": hp.values(),
                 "seed": seed,
                 "rows": _digest(rows),
                 "dev_rows": _digest(dev_rows),

@@ -1,4 +1,4 @@
-"""One LoRA fine-tune: rendered rows and Hj in, a trained model out."""
+"""One fine-tune: rendered rows and Hj in, a trained model out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from predictor.config import Hyperparameters
-from predictor.errors import ConfigError
-from predictor.finetune.base_model import BaseModel
 from predictor.finetune.checkpoints import CheckpointFolder, Checkpoints
 from predictor.finetune.memory import choose_checkpointing
-from predictor.finetune.plan import lora_arguments, plan_training, sft_arguments
-from predictor.finetune.render import RenderedRow
+from predictor.finetune.methods import METHODS
+from predictor.finetune.plan import TrainingPlan, sft_arguments
+from predictor.finetune.settings import Hyperparameters
+from predictor.models.base_model import BaseModel
+from predictor.models.render import RenderedRow
 
 if TYPE_CHECKING:
     from predictor.finetune.watch import OnLog, StepObserver
@@ -29,7 +29,7 @@ class Tuned:
     """The outcome of a fine-tune.
 
     Attributes:
-        model: the PEFT model, in evaluation mode.
+        model: in evaluation mode; with LoRA a PEFT model around the base.
         steps: optimizer steps taken.
         seconds: of training, the observer's own work included, the writing of checkpoints not; of a fine-tune that
             was gone on with, those before its last checkpoint too.
@@ -51,6 +51,7 @@ def train(
     base: BaseModel,
     rows: Sequence[RenderedRow],
     hp: Hyperparameters,
+    plan: TrainingPlan,
     *,
     seed: int,
     on_log: OnLog,
@@ -66,10 +67,11 @@ def train(
     weights, curves and what the observer saw are those of an undisturbed call to the last bit.
 
     Args:
-        rows: training rows, none longer than hp.max_length.
+        rows: training rows, none longer than max_length.
+        plan: for these rows and the base's device.
         on_log: gets each point of the curves once, in the order of the steps.
-        dev_rows: the eval/loss curve is their mean loss; nothing is chosen by it unless hp.early_stopping_patience
-            is above 0. Then training ends when the curve has had no new minimum for so many evaluations, and the
+        dev_rows: the eval/loss curve is their mean loss; nothing is chosen by it unless early_stopping_patience is
+            above 0. Then training ends when the curve has had no new minimum for so many evaluations, and the
             weights of its minimum are the outcome; with 0 those of the last step are.
         observer: watches the first steps.
         stop_after: stop after this many steps of the full schedule.
@@ -79,7 +81,7 @@ def train(
     Raises:
         TrainingError: the loss is not a number, the fine-tune does not fit the device, or a checkpoint cannot be
             written.
-        ConfigError: target_modules names no module of the model, or early stopping has no dev_rows to look at.
+        ConfigError: the method's settings do not fit the model.
     """
     from transformers import set_seed
     from trl import SFTConfig
@@ -89,17 +91,15 @@ def train(
     from predictor.finetune.snapshot import claims
     from predictor.finetune.watch import Watch
 
-    plan = plan_training(hp, len(rows), base.device)
-    if hp.early_stopping_patience and not dev_rows and (stop_after is None or stop_after > plan.earliest_stop):
-        raise no_development_rows(hp)
     longest = max(row.length for row in rows)
     checkpointing = choose_checkpointing(
         base.model.config, hp, base.device, rows=plan.per_device_batch_size, tokens=longest
     )
-    # Before the LoRA layers are made: their random matrices are part of the result.
+    # Before a method draws any weights: they are part of the result.
     set_seed(seed)
-    model = add_lora(base.model, hp)
-    stopping = EarlyStopping(hp.early_stopping_patience) if hp.early_stopping_patience and dev_rows else None
+    model = METHODS.get(hp.method.name).apply(base.model, hp.method.settings)
+    patience = hp.training.early_stopping_patience
+    stopping = EarlyStopping(patience) if patience and dev_rows else None
     folder = None
     if checkpoints is not None:
         steps = observer.steps if observer is not None else 0
@@ -107,7 +107,9 @@ def train(
     keeper = Keeper(folder, on_log, observer, stopping)
     watch = Watch(keeper.point, observer, stop_after)
     with tempfile.TemporaryDirectory(prefix="predictor-train-") as temporary, contextlib.ExitStack() as stack:
-        arguments = sft_arguments(hp, plan, base.device, seed=seed, output_dir=temporary, checkpointing=checkpointing)
+        arguments = sft_arguments(
+            hp.training, plan, base.device, seed=seed, output_dir=temporary, checkpointing=checkpointing
+        )
         if not dev_rows:
             arguments["eval_strategy"] = "no"
         if folder is not None:
@@ -134,40 +136,10 @@ def train(
     if stopping is not None:
         stopping.restore_best(model)
     model.eval()
-    trainable, total = model.get_nb_trainable_parameters()
+    counted = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    trainable, total = sum(n for n, learns in counted if learns), sum(n for n, _ in counted)
     steps = int(trainer.state.global_step)
     return Tuned(model, steps, seconds, _tokens(trainer), trainable, total, keeper.writing_seconds)
-
-
-def no_development_rows(hp: Hyperparameters) -> ConfigError:
-    """The error of a fine-tune that should stop early but has nothing to tell by when."""
-    return ConfigError(
-        f"early_stopping_patience={hp.early_stopping_patience}, but there are no development rows",
-        where="-P early_stopping_patience",
-        rule="early stopping looks at eval/loss, the loss on the development slice of the evaluation file",
-        fix="set dev_limit above 0 and max_length so that its rows fit, or early_stopping_patience=0",
-    )
-
-
-def add_lora(model: Any, hp: Hyperparameters) -> Any:
-    """The model with LoRA matrices.
-
-    Raises:
-        ConfigError: target_modules names no module of the model.
-    """
-    from peft import LoraConfig, get_peft_model
-
-    try:
-        return get_peft_model(model, LoraConfig(**lora_arguments(hp)))
-    except ValueError as error:
-        import torch
-
-        linear = sorted({n.rsplit(".", 1)[-1] for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)})
-        raise ConfigError(
-            f"target_modules='{hp.target_modules}' does not fit the base model: {error}",
-            where="-P target_modules",
-            rule=f"'all-linear', or names out of: {', '.join(linear)}",
-        ) from error
 
 
 def as_dataset(rows: Sequence[RenderedRow]) -> Any:
@@ -181,12 +153,6 @@ def as_dataset(rows: Sequence[RenderedRow]) -> Any:
             "length": [row.length for row in rows],
         }
     )
-
-
-def save_adapter(model: Any, folder: Path) -> None:
-    """Write `adapter_model.safetensors` and `adapter_config.json`, which plain PEFT loads."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(str(folder), safe_serialization=True)
 
 
 def _printer() -> type:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from predictor.config import check, param
 from predictor.errors import ConfigError
 from predictor.progress import SILENT, Progress
+from predictor.trial.sources import dataset_source
 
 if TYPE_CHECKING:
     from predictor.data.converting import Conversion
@@ -34,7 +35,6 @@ def convert(config: ConvertConfig, progress: Progress = SILENT) -> Conversion:
         PredictorError: the input cannot be read, a row is refused, or the output cannot be written.
     """
     from predictor.data.converting import convert as convert_dataset
-    from predictor.flows.prepare import source_of
 
     check(config)
     for name in ("input", "output"):
@@ -42,5 +42,5 @@ def convert(config: ConvertConfig, progress: Progress = SILENT) -> Conversion:
             raise ConfigError(f"no {name} was named", where=f"-P {name}", rule="a path", fix=f"-P {name}=data.jsonl")
     progress.stage("convert")
     return convert_dataset(
-        source_of(config.input), config.output, config.to, format=config.format, drop_bad=config.drop_bad
+        dataset_source(config.input), config.output, config.to, format=config.format, drop_bad=config.drop_bad
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from predictor.config import WITHOUT_EFFECT, FinetuneConfig, Hyperparameters, check, param, split_list
+from predictor.config import Sectioned, check, nested, param, section, split_list
 from predictor.errors import ConfigError, PredictorError
 from predictor.flows.meta import MODEL_NAME
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
+from predictor.trial.config import WITHOUT_EFFECT, FinetuneConfig, finetune_config, hyperparameters_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,35 +19,25 @@ if TYPE_CHECKING:
     from predictor.schema import RunRecord
 
 
-def _as_in_finetune(name: str) -> Any:
-    """The field of a fine-tune's configuration: a probe is the beginning of a fine-tune."""
-    field = FinetuneConfig.__dataclass_fields__[name]
-    return dataclasses.field(default=field.default, metadata=field.metadata)
-
-
 @dataclass(frozen=True)
-class PredictConfig(Hyperparameters):
-    """Which datasets are ranked, by which predictor, and how each is probed."""
+class Ranking:
+    """What is ranked, and by which predictor."""
 
     candidates: str = param("", "datasets to rank, separated by commas")
-    grid: str = param("", "a .json file of hyperparameter lists; each combination is ranked with each candidate")
+    grid: str = param(
+        "", "a .json or .yaml file of hyperparameter lists; each combination is ranked for each candidate"
+    )
     stage: str = param("Production", "stage of the predictor", choices=("Staging", "Production", "Archived", "None"))
     version: int = param(0, "number of the predictor's version; 0 takes the one in stage", least=0)
     model_name: str = param(MODEL_NAME, "name of the registered predictor")
-    eval_dataset: str = _as_in_finetune("eval_dataset")
-    task: str = _as_in_finetune("task")
-    base_model: str = _as_in_finetune("base_model")
-    train_limit: int = _as_in_finetune("train_limit")
-    eval_limit: int = _as_in_finetune("eval_limit")
-    dev_limit: int = _as_in_finetune("dev_limit")
-    seed: int = _as_in_finetune("seed")
-    probe_steps: int = _as_in_finetune("probe_steps")
-    tiers: str = _as_in_finetune("tiers")
 
-    def probe_config(self, candidate: str, **hp: Any) -> FinetuneConfig:
-        """The fine-tune of a candidate that the probe is the beginning of; `hp` overrides hyperparameters."""
-        names = {field.name for field in dataclasses.fields(FinetuneConfig)} - {"dataset", *WITHOUT_EFFECT}
-        return FinetuneConfig(dataset=candidate, **{**{name: getattr(self, name) for name in names}, **hp})
+
+@dataclass(frozen=True)
+class PredictConfig(Sectioned):
+    """Which datasets are ranked, by which predictor, and the fine-tune of each that is probed: a probe is its start."""
+
+    ranking: Ranking = section(Ranking)
+    trial: FinetuneConfig = nested(FinetuneConfig, without=("dataset", *WITHOUT_EFFECT))
 
 
 @dataclass(frozen=True)
@@ -77,14 +67,20 @@ def rank_candidates(
     Raises:
         ConfigError: no candidate is named. RegistryError: no such predictor. PredictorError: every candidate failed.
     """
-    from predictor.flows.grid import label, read_grid
     from predictor.flows.probe import probe_dataset
     from predictor.registry import Candidate, from_record, ranking
+    from predictor.sweep.space import read_grid
     from predictor.tracking import tracked_run
 
     check(config)
-    combinations = read_grid(config.grid) if config.grid else [{}]
-    candidates = [(name, hp) for name in split_list(config.candidates) for hp in combinations]
+    asked = config.ranking
+    known = hyperparameters_of(config.trial.hyperparameters.method.name)
+    combinations = read_grid(asked.grid, known) if asked.grid else [{}]
+    candidates = [
+        (" ".join([source, *(f"{name}={value}" for name, value in hp.items())]), {"dataset": source, **hp})
+        for source in split_list(asked.candidates)
+        for hp in combinations
+    ]
     if not candidates:
         raise ConfigError("no candidate is named", where="-P candidates", rule="datasets, separated by commas")
     with tracked_run(
@@ -92,17 +88,16 @@ def rank_candidates(
         experiment=experiment,
         tracking_uri=tracking_uri,
         run_name=f"rank {len(candidates)} candidates",
-        params={f"predict/{field.name}": str(getattr(config, field.name)) for field in dataclasses.fields(config)},
+        params={f"predict/{name}": str(value) for name, value in config.values().items()},
     ) as run:
         # Before any probe is paid for: is there a predictor?
         loaded = load_predictor(
-            stage=config.stage, version=config.version or None, name=config.model_name, tracking_uri=tracking_uri
+            stage=asked.stage, version=asked.version or None, name=asked.model_name, tracking_uri=tracking_uri
         )
         probed = []
-        for source, hp in candidates:
-            name = label(source, hp)
+        for name, values in candidates:
             try:
-                probed.append(from_record(probe_dataset(config.probe_config(source, **hp), progress), name))
+                probed.append(from_record(probe_dataset(config.trial.replace(**values), progress), name))
             except PredictorError as error:
                 progress.note(f"{name}: {error.one_line()}")
                 probed.append(Candidate(name, {}, error=error.one_line()))
@@ -135,6 +130,6 @@ def _prober(tracking_uri: str | None) -> Any:
     def probe(source: str, **settings: Any) -> RunRecord:
         from predictor.flows.probe import probe_dataset
 
-        return probe_dataset(FinetuneConfig(dataset=source, **settings), tracking_uri=tracking_uri)
+        return probe_dataset(finetune_config(dataset=source, **settings), tracking_uri=tracking_uri)
 
     return probe

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from predictor.config import LAB, check, param
+from predictor.config import check, param
 from predictor.errors import ConfigError, DataError
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
+from predictor.trial.sources import base_source, dataset_source
 
 if TYPE_CHECKING:
     from predictor.data.example import Example, Message
@@ -104,18 +105,9 @@ def _prepare(config: PrepareConfig, progress: Progress) -> Prepared:
         accepts=accepts,
         thresholds=Thresholds(**{name: getattr(config, name) for name in Thresholds.__dataclass_fields__}),
     )
-    source, preflight = source_of(config.input), _preflight(config, progress)
+    source, preflight = dataset_source(config.input), _preflight(config, progress)
     progress.stage("rows")
     return prepare(source, Path(config.output), settings, preflight, progress.advance)
-
-
-def source_of(name: str) -> str:
-    """The file, folder or hub id behind a source; `lab:…` becomes the file that the lab writes."""
-    if name == LAB or name.startswith(LAB + ":"):
-        from predictor.lab import materialise
-
-        return str(materialise(name))
-    return name
 
 
 def _preflight(config: PrepareConfig, progress: Progress) -> Preflight | None:
@@ -138,7 +130,7 @@ def _evaluation(config: PrepareConfig, progress: Progress) -> EvaluationIndex | 
 
     if not config.eval_dataset:
         return None
-    evaluation = load(source_of(config.eval_dataset), drop_bad=True, limit_rejections=0)
+    evaluation = load(dataset_source(config.eval_dataset), drop_bad=True, limit_rejections=0)
     if evaluation.rejected:
         progress.note(
             f"{evaluation.rejected} of {evaluation.rows} rows of {config.eval_dataset} cannot be compared with"
@@ -162,10 +154,9 @@ def _measure(config: PrepareConfig) -> Measure | None:
 
 
 def _tokenizer(name: str) -> Any:
-    from predictor.finetune.base_model import load_tokenizer
-    from predictor.flows.materials import base_model_source
+    from predictor.models.base_model import load_tokenizer
 
-    return load_tokenizer(base_model_source(name))
+    return load_tokenizer(base_source(name))
 
 
 def _wording(task: str) -> tuple[Callable[[Example], Sequence[Message]], Callable[[Example], str]]:

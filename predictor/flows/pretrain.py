@@ -44,6 +44,7 @@ def pretrain(
     """
     from predictor.lab.model_card import write_card
     from predictor.lab.pretraining import pretrain as teach
+    from predictor.lab.reading import reading_scores
     from predictor.tracking import tracked_run
 
     check(config)
@@ -52,13 +53,10 @@ def pretrain(
     with tracked_run(_KIND, experiment=experiment, tracking_uri=tracking_uri, run_name=_KIND, params=params) as run:
         last = config.stop_after or config.steps
         progress.stage("pretrain", last)
-        done = 0
 
-        def on_log(step: int, values: Mapping[str, float]) -> None:
-            nonlocal done
+        def on_log(step: int, steps: int, values: Mapping[str, float]) -> None:
             run.curve(step, {f"{keys.TRAIN}{name}": value for name, value in values.items()})
-            progress.advance(step - done, loss=values["loss"], right=values["value_accuracy"], level=values["level"])
-            done = step
+            progress.advance(steps, loss=values["loss"], right=values["value_accuracy"], level=values["level"])
 
         numbers = teach(config.recipe, folder, on_log, last)
         progress.stage("read")
@@ -66,28 +64,3 @@ def pretrain(
         write_card(folder, config.recipe, numbers, scores)
         run.finish(metrics={f"{keys.SCORE}{name}": value for name, value in scores.items()})
     return {**numbers, **scores}
-
-
-def reading_scores(folder: Path, progress: Progress = SILENT) -> dict[str, float]:
-    """How the base model in `folder` answers the lab's evaluation without any fine-tune, as fractions.
-
-    `exact_match` and `f1` score the answers as they are; `contains` is the share whose text holds the wanted value, so
-    it measures reading apart from style, and `contains_met` is that over the questions of a kind met in pretraining.
-    """
-    from predictor.finetune.base_model import load_base_model
-    from predictor.finetune.device import detect
-    from predictor.flows.evaluation import evaluate
-    from predictor.lab.relations import BY_NAME
-    from predictor.lab.specification import evaluation_examples
-    from predictor.tasks import TASKS
-
-    examples = evaluation_examples()
-    base = load_base_model(str(folder), detect())
-    evaluation = evaluate(base.model, base, TASKS.get("qa"), examples, progress)
-    found = [example.answer in answer for example, answer in zip(examples, evaluation.answers, strict=True)]
-    met = [
-        hit
-        for hit, example in zip(found, examples, strict=True)
-        if example.extra["phrasing"] < BY_NAME[example.extra["relation"]].met
-    ]
-    return {**evaluation.scores.mean, "contains": sum(found) / len(found), "contains_met": sum(met) / len(met)}

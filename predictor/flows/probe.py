@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from predictor.config import FinetuneConfig, check
+from predictor.config import check
 from predictor.progress import SILENT, Progress
 from predictor.schema import RunRecord, keys
+from predictor.trial.config import FinetuneConfig
 
 
 def probe_dataset(
@@ -24,33 +25,20 @@ def probe_dataset(
     Raises:
         PredictorError: whatever was wrong; the run is FAILED with the reason in a tag.
     """
-    from predictor.flows.look import Look
-    from predictor.flows.opening import begin, identity, write_config
-    from predictor.flows.stopwatch import Stopwatch, peak_memory_mb
+    from predictor.config import write_config
     from predictor.tracking import tracked_run
+    from predictor.trial.trial import Trial
 
     check(config)
     with tracked_run(
-        keys.KIND_PROBE,
-        experiment=experiment,
-        tracking_uri=tracking_uri,
-        run_name=f"probe {config.dataset.rsplit('/', 1)[-1]}",
+        keys.KIND_PROBE, experiment=experiment, tracking_uri=tracking_uri, run_name=f"probe {config.data.short_name}"
     ) as run:
-        watch = Stopwatch()
-        materials, record = begin(keys.KIND_PROBE, config, run, watch, progress)
-        look = Look(config, materials, watch, progress)
-        look.before_training()
-        if "train" in config.tier_list:
-            look.train(run.curve, probe_only=True)
+        trial = Trial(config, progress)
+        trial.announce(keys.KIND_PROBE, run)
+        trial.look()
+        if "train" in config.probe.tier_list:
+            trial.train(run.curve, probe_only=True)
         write_config(run.artifacts, config)
-        record = dataclasses.replace(
-            record,
-            base_model_digest=look.base.digest if look.loaded else "",
-            encoder_digest=look.encoder_digest,
-            probe=look.features,
-            costs={**watch.costs(), **({"peak_memory_mb": peak_memory_mb()} if look.loaded else {})},
-            complete=True,
-        )
-        record = dataclasses.replace(record, config_hash=identity(config, record))
+        record = dataclasses.replace(trial.record(keys.KIND_PROBE), costs=trial.costs(), complete=True)
         run.finish_record(record)
         return dataclasses.replace(record, run_id=run.run_id, status="FINISHED")

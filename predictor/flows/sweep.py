@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predictor.config import check, param
-from predictor.errors import ConfigError
+from predictor.errors import ConfigError, LeaseLost, ResultsWait
 from predictor.flows.meta import MODEL_NAME
-from predictor.flows.sweep_outlook import Identity, Outlook, look_ahead, make_sampler, standings
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
+from predictor.sweep import Job, Outcome
+from predictor.sweep.outlook import Identity, Outlook, Wishes, look_ahead, make_sampler, standings
+from predictor.trial.costs import Stopwatch
 
 if TYPE_CHECKING:
     from predictor.sweep import Plan
     from predictor.sweep.driver import Tally
+    from predictor.sweep.samplers import Interest
+    from predictor.tracking import TrackedRun
 
 _LIVE_S = 20.0
 """Seconds between two versions of the table in the sweep's artifacts."""
@@ -27,7 +31,7 @@ _LIVE_S = 20.0
 class SweepConfig:
     """Which plan is carried out, in which order, and on what."""
 
-    plan: str = param("", "a .yaml file: datasets, hp, seeds, base_models and fields of finetune")
+    plan: str = param("", "a .yaml or .json file: datasets, hp, seeds, base_models and parameters of finetune")
     executor: str = param("process", "where the fine-tunes run: process (warm workers) or inline")
     workers: int = param(1, "worker processes, which share the cores and GPUs", least=1)
     threads: int = param(0, "torch threads of each worker; 0 divides the cores", least=0)
@@ -72,8 +76,8 @@ def sweep(
     plan = read_plan(config.plan)
     EXECUTORS.get(config.executor, where="-P executor")
     SAMPLERS.get(config.sampler, where="-P sampler")
-    started = time.perf_counter()
-    params = {f"sweep/{field.name}": str(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    watch = Stopwatch()
+    params = {f"sweep/{name}": str(value) for name, value in dataclasses.asdict(config).items()}
     with tracked_run(
         keys.KIND_SWEEP,
         experiment=experiment,
@@ -82,16 +86,16 @@ def sweep(
         params=params,
         tags={keys.TAG_PLAN: plan.digest},
     ) as run:
-        return _sweep(config, plan, run, progress, started)
+        return _sweep(config, plan, run, progress, watch)
 
 
-def _sweep(config: SweepConfig, plan: Plan, run, progress: Progress, started: float) -> SweepResult:  # noqa: ANN001
-    from predictor.flows.sweep_table import LiveTable
-    from predictor.flows.sweep_work import make_work
+def _sweep(config: SweepConfig, plan: Plan, run: TrackedRun, progress: Progress, watch: Stopwatch) -> SweepResult:
     from predictor.sweep import EXECUTORS
     from predictor.sweep.driver import drive
+    from predictor.sweep.live_table import LiveTable
+    from predictor.sweep.warm import IMPORTS
     from predictor.tracking import read_records, spool
-    from predictor.tracking.lease import CRASHED, reap
+    from predictor.tracking.lease import reap
     from predictor.tracking.store import prepare_for_many
 
     uri = str(run.client.tracking_uri)
@@ -101,13 +105,15 @@ def _sweep(config: SweepConfig, plan: Plan, run, progress: Progress, started: fl
     name = run.client.get_experiment(run.experiment_id).name
     records = read_records([name], tracking_uri=uri)
     identify = Identity(progress)
-    sampler = make_sampler(config, plan, records, progress)
+    wishes = Wishes(config.sampler, config.max_runs, config.retries, config.workers)
+    interest = _interest(config, plan, progress)
     standing = standings(records, retry=config.retry_set_aside)
-    outlook = look_ahead(config, plan, identify, standing, records, progress)
+    fresh = make_sampler(wishes, plan, records, interest)
+    outlook = look_ahead(wishes, plan, fresh, identify, standing, records, progress)
     (run.artifacts / "plan.yaml").write_text(Path(config.plan).read_text(encoding="utf-8"), encoding="utf-8")
     if config.dry_run:
         run.finish()
-        return SweepResult(outlook, run.run_id, None, time.perf_counter() - started)
+        return SweepResult(outlook, run.run_id, None, watch.total)
     for line in outlook.lines():
         progress.note(line)
     if not config.resume and outlook.done:
@@ -126,17 +132,17 @@ def _sweep(config: SweepConfig, plan: Plan, run, progress: Progress, started: fl
         "lease_s": config.lease_s,
     }
     executor = EXECUTORS.get(config.executor)(
-        make_work, settings, workers=config.workers, threads=config.threads, imports="predictor.flows.sweep_imports"
+        make_work, settings, workers=config.workers, threads=config.threads, imports=IMPORTS
     )
 
-    def on_death(outcome) -> None:  # noqa: ANN001
-        reason = f"{CRASHED}{outcome.message}" if outcome.status == "crashed" else f"killed by {outcome.message}"
-        reap(run.client, run.experiment_id, reason)
+    def on_death(outcome: Outcome) -> None:
+        said = keys.FAILURE_CRASHED if outcome.status == "crashed" else "killed by "
+        reap(run.client, run.experiment_id, f"{said}{outcome.message}")
 
     try:
         tally = drive(
             plan,
-            sampler,
+            make_sampler(wishes, plan, records, interest),
             executor,
             standing,
             identify,
@@ -153,5 +159,70 @@ def _sweep(config: SweepConfig, plan: Plan, run, progress: Progress, started: fl
             progress.note(line)
         live.write(run.artifacts)
     live.close(tally)
-    run.finish(metrics=live.metrics(tally, time.perf_counter() - started))
-    return SweepResult(outlook, run.run_id, tally, time.perf_counter() - started)
+    run.finish(metrics=live.metrics(tally, watch.total))
+    return SweepResult(outlook, run.run_id, tally, watch.total)
+
+
+def _interest(config: SweepConfig, plan: Plan, progress: Progress) -> Interest | None:
+    """How much a run would teach by the registered predictor, when the order of the runs depends on it."""
+    if config.sampler != "suggest":
+        return None
+    from predictor.flows.predict import load_predictor
+    from predictor.sweep.interest import interest_of
+
+    predictor = load_predictor(stage=config.stage, version=None, name=config.model_name)
+    return interest_of(predictor.predict, plan, progress)
+
+
+def make_work(tracking_uri: str, experiment: str, parent: str, plan: str, lease_s: float) -> Callable[[Job], Outcome]:
+    """What a worker does with one job: claim it in the store, fine-tune, report. Imports and client are made once.
+
+    Args:
+        experiment, parent: ids of the experiment and of the sweep's run.
+        plan: digest of the plan, a tag of each run.
+        lease_s: seconds of silence after which the run may be taken over.
+    """
+    import os
+
+    import torch
+    from mlflow import MlflowClient
+
+    from predictor.flows.finetune import finetune
+    from predictor.tasks import TASKS
+    from predictor.tracking import connect
+    from predictor.tracking.lease import Refusal, claim
+    from predictor.tracking.patience import PatientClient
+
+    # A worker that was forked after the import of torch has the thread count of that time.
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    client = PatientClient(MlflowClient(connect(tracking_uri)))
+
+    def work(job: Job) -> Outcome:
+        watch, config = Stopwatch(), job.config
+        headline = TASKS.get(config.task.name).headline
+        tags = {
+            keys.TAG_KIND: keys.KIND_FINETUNE,
+            keys.TAG_SCHEMA: str(keys.SCHEMA_VERSION),
+            keys.TAG_PLAN: plan,
+            keys.TAG_DATASET: config.data.dataset,
+        }
+        claimed = claim(
+            client, experiment, job.identity, run_name=config.title, tags=tags, parent=parent, lease_s=lease_s
+        )
+        prepared = watch.total
+        if isinstance(claimed, Refusal):
+            value = float("nan")
+            if claimed.reason == "done":
+                value = client.get_run(claimed.run_id).data.metrics.get(f"{keys.SCORE}{headline}", value)
+            return Outcome(job, claimed.reason, claimed.run_id, value, watch.total, prepared)
+        status, value, message = "finished", float("nan"), ""
+        try:
+            with claimed:
+                value = finetune(config, lease=claimed).scores[headline]
+        except LeaseLost as error:
+            status, message = "busy", error.one_line()
+        except ResultsWait as error:
+            message = error.one_line()
+        return Outcome(job, status, claimed.run_id, value, watch.total, prepared, message)
+
+    return work

@@ -30,7 +30,7 @@ _NAMES: Final = 30_000
 
 _ATTENTION: Final = "predictor_chats"
 
-OnLog = Callable[[int, dict[str, float]], None]
+OnLog = Callable[[int, int, dict[str, float]], None]
 
 
 def pretrain(
@@ -42,7 +42,7 @@ def pretrain(
     seed and the step alone, so a resumed run learns the same lessons as an uninterrupted one.
 
     Args:
-        on_log: called with the step and its numbers every few steps.
+        on_log: called every few steps with the step, the steps since the last call, and the step's numbers.
         stop_after: leave after this step with a checkpoint and the model as it is then.
 
     Returns:
@@ -60,6 +60,7 @@ def pretrain(
     parts = {"model": model, "muon": muon, "adamw": adamw}
     state, curve = _resume(recipe, folder, parts)
     started = time.perf_counter() - state["seconds"]
+    told = 0
     last = stop_after if stop_after is not None else recipe.steps
     while state["step"] < min(last, recipe.steps):
         step = state["step"]
@@ -89,7 +90,8 @@ def pretrain(
             values |= {"tokens": float(state["tokens"]), "seconds": state["seconds"]}
             curve.append({"step": step + 1, **{name: round(value, 4) for name, value in values.items()}})
             if on_log:
-                on_log(step + 1, values)
+                on_log(step + 1, step + 1 - told, values)
+            told = step + 1
         if (step + 1) % recipe.checkpoint_every == 0:
             _checkpoint(recipe, folder, parts, state, curve)
     _checkpoint(recipe, folder, parts, state, curve)

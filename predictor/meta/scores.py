@@ -20,11 +20,16 @@ def scores(y: np.ndarray, predicted: np.ndarray, reference: np.ndarray, points: 
     rest = float(np.sum((y - reference) ** 2))
     return {
         "rmse": float(np.sqrt(np.mean(error**2))),
-        "mae": float(np.mean(np.abs(error))),
+        "mae": mean_absolute_error(y, predicted),
         "r2": 1.0 - float(np.sum(error**2)) / rest if rest > 0 else float("nan"),
         "spearman": spearman(y, predicted),
         "within_3_points": float(np.mean(np.abs(error) <= 3.0 * points + 1e-12)),
     }
+
+
+def mean_absolute_error(y: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean |ŷ − y|, in the target's unit."""
+    return float(np.mean(np.abs(predicted - y)))
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:

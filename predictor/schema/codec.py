@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import math
 import re
 import typing
@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from predictor.config import Hyperparameters
 from predictor.errors import SchemaError
 from predictor.schema import keys
 from predictor.schema.record import HpValue, RunRecord
@@ -30,12 +29,20 @@ _TEXT_TAGS = {
     "config_hash": keys.TAG_CONFIG_HASH,
     "code_revision": keys.TAG_REVISION,
 }
+_SIZE_TAGS = {
+    "train_limit": keys.TAG_TRAIN_LIMIT,
+    "eval_limit": keys.TAG_EVAL_LIMIT,
+    "dev_limit": keys.TAG_DEV_LIMIT,
+    "probe_steps": keys.TAG_PROBE_STEPS,
+}
 TAG_FIELDS: typing.Final[Mapping[str, tuple[str, Callable[[str | None], typing.Any]]]] = {
     **{field: (tag, lambda text: text or "") for field, tag in _TEXT_TAGS.items()},
     "seed": (keys.TAG_SEED, lambda text: int(text or "0")),
     "complete": (keys.TAG_COMPLETE, lambda text: text == "true"),
     "failure": (keys.TAG_FAILURE, lambda text: text),
     "row_sketch": (keys.TAG_ROW_SKETCH, lambda text: split_sketch(text or "")),
+    "method": (keys.TAG_METHOD, lambda text: text or "lora"),
+    **{field: (tag, lambda text: None if text is None else int(text)) for field, tag in _SIZE_TAGS.items()},
 }
 """Field of a record → the tag that holds it, and what the tag's text (None without the tag) means."""
 METRIC_FIELDS: typing.Final = {"probe": keys.PROBE, "scores": keys.SCORE, "costs": keys.COST}
@@ -70,6 +77,9 @@ def encode(record: RunRecord) -> Encoded:
     tags = {tag: getattr(record, field) for field, tag in _TEXT_TAGS.items() if getattr(record, field)}
     tags[keys.TAG_SCHEMA] = str(keys.SCHEMA_VERSION)
     tags[keys.TAG_SEED] = str(record.seed)
+    tags[keys.TAG_METHOD] = record.method
+    sizes = {tag: getattr(record, field) for field, tag in _SIZE_TAGS.items()}
+    tags |= {tag: str(size) for tag, size in sizes.items() if size is not None}
     if record.row_sketch:
         tags[keys.TAG_ROW_SKETCH] = "".join(record.row_sketch)
     if record.complete:
@@ -124,31 +134,32 @@ def split_sketch(text: str) -> tuple[str, ...]:
 def decode_hp(params: Mapping[str, str]) -> dict[str, HpValue]:
     """Hj from a run's params; bare names are not ours."""
     names = ((key.removeprefix(keys.HP), text) for key, text in params.items() if key.startswith(keys.HP))
-    return {name: _from_text(name, text) for name, text in names}
-
-
-def hp_values(hp: Hyperparameters) -> dict[str, HpValue]:
-    """Hj as a record holds it."""
-    return {field.name: getattr(hp, field.name) for field in dataclasses.fields(Hyperparameters)}
+    return {name: _from_text(text) for name, text in names}
 
 
 def _to_text(value: HpValue) -> str:
-    return repr(value) if isinstance(value, float) else str(value)
+    text = repr(value) if isinstance(value, float) else str(value)
+    # A text that would be read back as something else is written with quotes.
+    return json.dumps(value) if isinstance(value, str) and not _is_itself(value) else text
+
+
+def _is_itself(text: str) -> bool:
+    return _from_text(text) == text and isinstance(_from_text(text), str)
 
 
 @lru_cache(maxsize=4096)
-def _from_text(name: str, text: str) -> HpValue:
-    hint = typing.get_type_hints(Hyperparameters).get(name)
-    if hint is str:
-        return text
-    if hint in (int, float):
-        return typing.cast(HpValue, hint(text))
-    # A hyperparameter that another version of the package had: the narrowest type that writes the same text.
+def _from_text(text: str) -> HpValue:
+    """The value of the narrowest type that writes the same text."""
     for kind in (int, float):
         try:
             value = kind(text)
         except ValueError:
             continue
-        if _to_text(value) == text:
-            return value
+        if (repr(value) if kind is float else str(value)) == text:
+            return typing.cast(HpValue, value)
+    if text.startswith('"'):
+        try:
+            return typing.cast(HpValue, json.loads(text))
+        except ValueError:
+            return text
     return text == "True" if text in ("True", "False") else text

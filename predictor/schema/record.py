@@ -30,7 +30,9 @@ class RunRecord:
         encoder_digest: of the sentence encoder's weights, empty when no encoder was used.
         seed: seeds the data order, the LoRA initialisation and dropout.
         config_hash: identity of everything that determines the result.
-        code_revision: of this package.
+        code_revision: of the code that makes the numbers.
+        method: how weights were changed.
+        train_limit, eval_limit, dev_limit, probe_steps: sizes of the run, None where it was written without them.
         hp: Hj by field name. probe, scores, costs: metrics by name, without their prefix.
         failure: the reason, for a run that failed.
     """
@@ -52,6 +54,11 @@ class RunRecord:
     seed: int = 0
     config_hash: str = ""
     code_revision: str = ""
+    method: str = "lora"
+    train_limit: int | None = None
+    eval_limit: int | None = None
+    dev_limit: int | None = None
+    probe_steps: int | None = None
     hp: Mapping[str, HpValue] = field(default_factory=dict)
     probe: Mapping[str, float] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from predictor.config import FinetuneConfig
 from predictor.sweep.executors import Executor
 from predictor.sweep.job import Job, Outcome
 from predictor.sweep.plan import Plan
 from predictor.sweep.samplers import Point, Sampler
+from predictor.trial.config import FinetuneConfig
 
 CRASHES: Final = 2
 """A configuration that ended its process so often is set aside."""
@@ -234,8 +234,8 @@ def rows(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
     """Outcomes as rows of the table that a sweep keeps in its artifacts."""
     return [
         {
-            "dataset": outcome.job.config.dataset,
-            "seed": outcome.job.config.seed,
+            "dataset": outcome.job.config.data.dataset,
+            "seed": outcome.job.config.execution.seed,
             "status": outcome.status,
             "score": outcome.score,
             "seconds": round(outcome.seconds, 2),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from predictor.config import FinetuneConfig
+from predictor.trial.config import FinetuneConfig
 
 
 @dataclass(frozen=True)

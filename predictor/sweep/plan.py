@@ -7,18 +7,15 @@ import glob
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
-
 from predictor.catalog import did_you_mean
-from predictor.config import LAB, FinetuneConfig, Hyperparameters, canonical_hash, check
+from predictor.config import LAB, canonical_hash, coerce, flatten, parameters_of, read_mapping
 from predictor.errors import ConfigError
 from predictor.schema import HpValue
-from predictor.sweep.space import Choices, Range, Space, read_space
+from predictor.sweep.space import Choices, Range, Space, combinations, read_space
+from predictor.trial.config import FinetuneConfig, finetune_config, hyperparameters_of
 
-_HP = {field.name for field in dataclasses.fields(Hyperparameters)}
 _SET_BY_LISTS = {"dataset": "datasets", "seed": "seeds", "base_model": "base_models"}
 _LISTS = ("datasets", "hp", "seeds", "base_models")
 
@@ -30,7 +27,7 @@ class Plan:
     Attributes:
         datasets, base_models, seeds: every combination of them is a context in which Hj are tried.
         space: the values that each hyperparameter may take; those not named keep their default.
-        fixed: other fields of `FinetuneConfig`, the same for all runs.
+        fixed: other parameters of a fine-tune, the same for all runs.
     """
 
     datasets: tuple[str, ...]
@@ -50,9 +47,7 @@ class Plan:
 
     def combinations(self) -> Iterator[dict[str, HpValue]]:
         """Every combination of the listed values of the hyperparameters."""
-        lists = [values.values for values in self.space.values() if isinstance(values, Choices)]
-        for values in itertools.product(*lists):
-            yield dict(zip(self.space, values, strict=True))
+        return combinations(self.space)
 
     def config(self, dataset: str, base_model: str, seed: int, hp: Mapping[str, HpValue]) -> FinetuneConfig:
         """One fine-tune.
@@ -60,10 +55,7 @@ class Plan:
         Raises:
             ConfigError: values that are allowed one by one do not go together.
         """
-        values: dict[str, Any] = {**self.fixed, **hp}
-        config = FinetuneConfig(dataset=dataset, base_model=base_model, seed=seed, **values)
-        check(config)
-        return config
+        return finetune_config(**{**self.fixed, **hp}, dataset=dataset, base_model=base_model, seed=seed)
 
     @property
     def digest(self) -> str:
@@ -82,35 +74,14 @@ def read_plan(path: str) -> Plan:
         ConfigError: no such file, no YAML mapping, an unknown entry, a value that breaks a rule, or a glob without
             files.
     """
-    rule = "a YAML file with datasets, hp, seeds, base_models and fields of the finetune entry point"
+    rule = "a YAML file with datasets, hp, seeds, base_models and parameters of the finetune entry point"
     if not path:
         raise ConfigError("no plan was given", where="-P plan", rule=rule, fix="-P plan=FILE.yaml")
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"the plan cannot be read: {error}", where=path, rule=rule) from error
-    if not isinstance(content, Mapping):
-        raise ConfigError("the plan is no mapping", where=path, rule=rule)
-    fields = {field.name: field for field in dataclasses.fields(FinetuneConfig)}
-    known = [*_LISTS, *(name for name in fields if name not in _HP and name not in _SET_BY_LISTS)]
-    fixed = {}
-    for name, value in content.items():
-        if name in _LISTS:
-            continue
-        if name not in known:
-            raise ConfigError(
-                f"unknown entry '{name}'",
-                where=path,
-                rule=f"entries: {', '.join(known)}",
-                fix=f"hyperparameters stand under hp: {name}" if name in _HP else _hint(str(name), known),
-            )
-        kind = type(fields[name].default)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise ConfigError(f"{name}={value!r} is no {kind.__name__}", where=path, rule=fields[name].metadata["help"])
-        fixed[name] = value
+    content = read_mapping(path, rule, "the plan")
+    fixed = _fixed({name: value for name, value in content.items() if name not in _LISTS}, path)
     plan = Plan(
         datasets=tuple(_datasets(_list(content, "datasets", path), path)),
-        space=read_space(content.get("hp") or {}, path),
+        space=read_space(content.get("hp") or {}, f"{path}, hp", hyperparameters_of(str(fixed.get("method", "lora")))),
         seeds=tuple(_whole(seed, path) for seed in _list(content, "seeds", path, [1])),
         base_models=tuple(str(name) for name in _list(content, "base_models", path, [LAB])),
         fixed=fixed,
@@ -124,8 +95,30 @@ def read_plan(path: str) -> Plan:
     return plan
 
 
+def _fixed(content: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The parameters that are the same for all runs; flat or in sections, as in any configuration file."""
+    given = flatten(FinetuneConfig, content, path)
+    picked: dict[str, str] = {name: str(given[name].value) for name in ("task", "method") if name in given}
+    known = parameters_of(FinetuneConfig, picked)
+    varied = hyperparameters_of(picked.get("method", "lora"))
+    open_ones = [name for name in known if name not in varied and name not in _SET_BY_LISTS]
+    fixed = {}
+    for name, entry in given.items():
+        if name not in open_ones:
+            raise ConfigError(
+                f"unknown entry '{name}'",
+                where=path,
+                rule=f"entries: {', '.join([*_LISTS, *open_ones])}",
+                fix=f"hyperparameters stand under hp: {name}" if name in varied else _hint(name, open_ones),
+            )
+        fixed[name] = coerce(known[name], entry.value, entry.where)
+    return fixed
+
+
 def _hint(name: str, known: list[str]) -> str:
-    return f"write {_SET_BY_LISTS[name]}: [...]" if name in _SET_BY_LISTS else did_you_mean(name, known)
+    if name in _SET_BY_LISTS:
+        return f"write {_SET_BY_LISTS[name]}: [...]"
+    return did_you_mean(name, [*_LISTS, *known])
 
 
 def _list(content: Mapping[str, Any], name: str, path: str, default: list[Any] | None = None) -> list[Any]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from predictor.catalog import did_you_mean
-from predictor.config import Hyperparameters, check
+from predictor.config import Parameter, coerce, known_parameter, read_mapping
 from predictor.errors import ConfigError
 from predictor.schema import HpValue
 
@@ -48,62 +46,67 @@ class Range:
 Space = Mapping[str, Choices | Range]
 
 
-def read_space(content: Any, where: str) -> Space:
-    """The space of the plan's entry `hp`.
+def combinations(space: Space) -> Iterator[dict[str, HpValue]]:
+    """Every combination of the listed values."""
+    lists = [values.values for values in space.values() if isinstance(values, Choices)]
+    for values in itertools.product(*lists):
+        yield dict(zip(space, values, strict=True))
+
+
+def read_grid(path: str, known: Mapping[str, Parameter]) -> list[dict[str, HpValue]]:
+    """Every combination of the values in a JSON or YAML file such as `{"learning_rate": [1e-4, 3e-4], "lora_r": [8]}`.
+
+    Args:
+        known: the hyperparameters by name.
+
+    Raises:
+        ConfigError: no such file, no mapping of lists, an unknown hyperparameter, or a value that breaks its rule.
+    """
+    rule = 'a file with lists of values, such as {"learning_rate": [1e-4, 3e-4], "lora_r": [8, 16]}'
+    space = read_space(read_mapping(path, rule, "the grid"), f"-P grid={path}", known)
+    for name, values in space.items():
+        if isinstance(values, Range):
+            raise ConfigError(f"{name} is a range", where=f"-P grid={path}", rule=rule)
+    return list(combinations(space))
+
+
+def read_space(content: Any, where: str, known: Mapping[str, Parameter]) -> Space:
+    """The values that hyperparameters may take.
 
     Args:
         content: a mapping from names of hyperparameters to lists, ranges or single values.
-        where: the plan file, for messages.
+        where: the file and entry, for messages.
+        known: the hyperparameters by name.
 
     Raises:
         ConfigError: an unknown hyperparameter, a value of another type or out of its range, or a bad range.
     """
     if not isinstance(content, Mapping):
-        raise ConfigError("hp is no mapping", where=where, rule=f"hp: {{learning_rate: …}} with {_RULE}")
-    kinds = {field.name: type(field.default) for field in dataclasses.fields(Hyperparameters)}
+        raise ConfigError("hp is no mapping", where=where, rule=f"{{learning_rate: …}} with {_RULE}")
     space: dict[str, Choices | Range] = {}
     for name, given in content.items():
-        if name not in kinds:
-            raise ConfigError(
-                f"unknown hyperparameter '{name}'",
-                where=f"{where}, hp",
-                rule=f"hyperparameters: {', '.join(kinds)}",
-                fix=did_you_mean(str(name), kinds),
-            )
-        here = f"{where}, hp.{name}"
+        parameter = known_parameter(str(name), known, "hyperparameter", where)
+        here = f"{where}.{name}"
         if isinstance(given, Mapping):
-            space[name] = _range(name, given, kinds[name], here)
+            space[parameter.name] = _range(parameter, given, here)
         else:
             values = given if isinstance(given, list) else [given]
             if not values:
                 raise ConfigError(f"{name} has no values", where=here, rule=_RULE)
-            space[name] = Choices(tuple(_value(name, value, kinds[name], here) for value in values))
+            space[parameter.name] = Choices(tuple(coerce(parameter, value, here) for value in values))
     return space
 
 
-def _range(name: str, given: Mapping[str, Any], kind: type, where: str) -> Range:
+def _range(parameter: Parameter, given: Mapping[str, Any], where: str) -> Range:
     unknown = set(given) - {"low", "high", "log"}
-    if unknown or not {"low", "high"} <= set(given) or kind not in (int, float):
-        raise ConfigError(f"{name} has no proper range", where=where, rule=_RULE)
-    low, high = (_value(name, given[end], kind, where) for end in ("low", "high"))
-    log = bool(given.get("log", False))
-    if not float(low) < float(high) or (log and float(low) <= 0):
+    if unknown or not {"low", "high"} <= set(given) or parameter.kind not in (int, float):
+        raise ConfigError(f"{parameter.name} has no proper range", where=where, rule=_RULE)
+    low, high = (coerce(parameter, given[end], where) for end in ("low", "high"))
+    log = given.get("log", False)
+    if not isinstance(log, bool):
+        raise ConfigError(f"log={log!r} is not true or false", where=where, rule=_RULE)
+    if not low < high or (log and low <= 0):
         raise ConfigError(
-            f"the range of {name} is {low} to {high}", where=where, rule="low < high, and low > 0 for log"
+            f"the range of {parameter.name} is {low} to {high}", where=where, rule="low < high, and low > 0 for log"
         )
-    return Range(float(low), float(high), log, kind is int)
-
-
-def _value(name: str, value: Any, kind: type, where: str) -> HpValue:
-    if kind is float and isinstance(value, str):
-        # YAML reads 3e-4 as text: only with a point, as in 3.0e-4, is it a number to it.
-        with contextlib.suppress(ValueError):
-            value = float(value)
-    fits = isinstance(value, (int, float)) if kind is float else isinstance(value, kind)
-    if not fits or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"{name}={value!r} is no {kind.__name__}", where=where, rule=f"{name} takes {kind.__name__}")
-    try:
-        check(Hyperparameters(**{name: kind(value)}))
-    except ConfigError as error:
-        raise ConfigError(error.what, where=where, rule=error.rule, fix=error.fix) from None
-    return kind(value)  # type: ignore[no-any-return]
+    return Range(float(low), float(high), log, parameter.kind is int)

@@ -24,8 +24,7 @@ from predictor.tracking.owner import is_gone, this_process
 
 LEASE_S = 300.0
 """Seconds of silence after which the owner of a run on another host counts as gone."""
-ABANDONED = "abandoned: its process ended without a word"
-CRASHED = "crashed: "
+ABANDONED = keys.FAILURE_ABANDONED
 """How the failure of a run begins whose process died by its own fault; the signal follows."""
 _PAUSE_S = 0.05
 _TAG_TOKEN = "predictor.lease.token"

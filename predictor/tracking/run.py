@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 import time
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import DatasetInput, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from predictor.errors import LeaseLost, PredictorError, ResultsWait, TrackingError
-from predictor.schema import RunRecord, encode, keys
+from predictor.schema import DatasetUse, RunRecord, encode, keys
 from predictor.tracking import spool
 from predictor.tracking.last_word import speak_after_mlflow_run
 from predictor.tracking.lease import Lease
@@ -57,6 +58,7 @@ class TrackedRun:
         self.lease = lease
         self._waiting = dict(tags)  # they ride on the next write, whatever it is
         self._curves: list[Metric] = []
+        self._tables: list[dict[str, str]] = []
         self._flushed = time.monotonic()
         self._hasty = PatientClient(MlflowClient(str(client.tracking_uri)), patience_s=0.0)
 
@@ -64,9 +66,26 @@ class TrackedRun:
         """Write params and tags at the start, in one batch."""
         self._write(params=[Param(k, v) for k, v in (params or {}).items()], tags=tags)
 
-    def inputs(self, datasets: Sequence[DatasetInput]) -> None:
-        """Name the datasets that the run reads."""
-        self.client.log_inputs(self.run_id, list(datasets))
+    def inputs(self, datasets: Sequence[DatasetUse]) -> None:
+        """Name the datasets that the run reads, as MLflow shows them: name, digest, source and number of rows."""
+        inputs = []
+        for each in datasets:
+            entity = Dataset(
+                name=each.name.rsplit("/", 1)[-1][:500],
+                digest=each.digest,
+                source_type="local",
+                source=json.dumps({"uri": each.uri}),
+                profile=json.dumps({"rows": each.rows, "refused": each.refused, "used": each.used}),
+            )
+            inputs.append(DatasetInput(entity, tags=[InputTag("mlflow.data.context", each.context)]))
+        self.client.log_inputs(self.run_id, inputs)
+
+    def table(self, file: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Put a table among the artifacts that the MLflow UI shows, and the tag by which it finds it."""
+        content = {"columns": list(columns), "data": [list(row) for row in rows]}
+        (self.artifacts / file).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        self._tables.append({"path": file, "type": "table"})
+        self._waiting["mlflow.loggedArtifacts"] = json.dumps(self._tables)
 
     def curve(self, step: int, values: Mapping[str, float]) -> None:
         """Add a point to curves by their full key. Points are kept and go out with the final batch; a run of more than
@@ -105,10 +124,10 @@ class TrackedRun:
             raise self._spooled(error, results, together) from error
         self._curves = []
 
-    def finish_record(self, record: RunRecord, tags: Mapping[str, str] | None = None) -> None:
-        """Finish with a complete record, and tags that are MLflow's own."""
+    def finish_record(self, record: RunRecord) -> None:
+        """Finish with a complete record."""
         encoded = encode(record)
-        self.finish(metrics=encoded.metrics, tags={**encoded.tags, **(tags or {})})
+        self.finish(metrics=encoded.metrics, tags=encoded.tags)
 
     def _spooled(
         self, error: TrackingError | MlflowException, metrics: Sequence[Metric], tags: Mapping[str, str]

@@ -6,21 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from predictor.config import Hyperparameters
 from predictor.data.example import Example
-from predictor.finetune.base_model import load_base_model
 from predictor.finetune.checkpoints import Checkpoints
-from predictor.finetune.device import Device
-from predictor.finetune.render import render_rows
+from predictor.finetune.plan import plan_training
+from predictor.finetune.settings import Hyperparameters, hyperparameters
 from predictor.finetune.train import train
-from predictor.flows.first_steps import FirstSteps
+from predictor.models.base_model import load_base_model
+from predictor.models.device import Device
+from predictor.models.render import render_rows
 from predictor.probe import train_features
 from predictor.tasks import TASKS
+from predictor.trial.first_steps import FirstSteps
 from tests.tiny import qa_rows
 
 CPU = Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
 QA = TASKS.get("qa")
-HP = Hyperparameters(learning_rate=1e-2, batch_size=4, per_device_batch_size=2, epochs=2.0, weight_decay=0.01)
+HP = hyperparameters(learning_rate=1e-2, batch_size=4, per_device_batch_size=2, epochs=2.0, weight_decay=0.01)
 """On ten rows: three optimizer steps an epoch, the last of each from one forward pass only."""
 STEPS = 6
 PROBE_STEPS = 3
@@ -67,6 +68,7 @@ def tune(
         base,
         rendered[:rows],
         hp,
+        plan_training(hp.training, rows, CPU, dev_rows=2),
         seed=seed,
         on_log=on_log,
         dev_rows=rendered[rows:],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from predictor.config import Hyperparameters
 from predictor.errors import ConfigError, TrainingError
-from predictor.finetune.device import Device
 from predictor.finetune.memory import choose_checkpointing, estimate_memory
-from predictor.finetune.plan import lora_arguments, plan_training, sft_arguments
+from predictor.finetune.methods import METHODS
+from predictor.finetune.methods.lora import LoraSettings, lora_arguments
+from predictor.finetune.plan import plan_training, sft_arguments
+from predictor.finetune.settings import Training, hyperparameters
+from predictor.models.device import Device
 
 CPU = Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
 GPU = Device("cuda", bf16=True, flash_attention=False, memory_bytes=80_000_000_000)
@@ -24,8 +26,12 @@ def _qwen_7b():
     )  # fmt: skip
 
 
+def apply(model, hp):
+    return METHODS.get(hp.method.name).apply(model, hp.method.settings)
+
+
 def test_the_standard_setting_on_one_gpu():
-    plan = plan_training(Hyperparameters(), rows=1000, device=GPU)
+    plan = plan_training(Training(), rows=1000, device=GPU)
     assert plan.per_device_batch_size * plan.gradient_accumulation_steps == 64
     assert plan.per_device_batch_size == 8
     assert plan.max_steps == 48  # ceil(1000 / 64) = 16 a pass, three passes
@@ -33,24 +39,24 @@ def test_the_standard_setting_on_one_gpu():
 
 
 def test_max_steps_overrides_epochs_and_epochs_may_be_fractions():
-    assert plan_training(Hyperparameters(max_steps=7), 1000, CPU).max_steps == 7
-    assert plan_training(Hyperparameters(epochs=0.5), 640, CPU).max_steps == 5
+    assert plan_training(Training(max_steps=7), 1000, CPU).max_steps == 7
+    assert plan_training(Training(epochs=0.5), 640, CPU).max_steps == 5
 
 
 def test_the_global_batch_is_shared_by_the_devices():
-    plan = plan_training(Hyperparameters(), rows=1000, device=GPU, processes=4)
+    plan = plan_training(Training(), rows=1000, device=GPU, processes=4)
     assert plan.per_device_batch_size * plan.gradient_accumulation_steps * 4 == 64
     with pytest.raises(ConfigError, match="cannot be shared by 3 devices"):
-        plan_training(Hyperparameters(), 1000, GPU, processes=3)
+        plan_training(Training(), 1000, GPU, processes=3)
 
 
 def test_a_device_batch_that_does_not_divide_the_global_one():
     with pytest.raises(ConfigError, match=r"per_device_batch_size=12 does not divide[\s\S]*per_device_batch_size=8"):
-        plan_training(Hyperparameters(per_device_batch_size=12), 1000, GPU)
+        plan_training(Training(per_device_batch_size=12), 1000, GPU)
 
 
 def test_trl_gets_the_standard_setting_in_full():
-    hp = Hyperparameters()
+    hp = Training()
     given = sft_arguments(hp, plan_training(hp, 1000, GPU), GPU, seed=7, output_dir="x", checkpointing=True)
     assert given["learning_rate"] == 3e-4
     assert given["bf16"] is True
@@ -60,13 +66,14 @@ def test_trl_gets_the_standard_setting_in_full():
     assert given["logging_nan_inf_filter"] is False
     assert given["max_length"] is None
     assert given["packing"] is False
-    assert lora_arguments(hp) | {"r": 8, "lora_alpha": 32, "lora_dropout": 0.1} == lora_arguments(hp)
+    lora = lora_arguments(LoraSettings())
+    assert lora | {"r": 8, "lora_alpha": 32, "lora_dropout": 0.1} == lora
 
 
 def test_trl_keeps_every_value_that_it_is_given(tmp_path):
     from trl import SFTConfig
 
-    hp = Hyperparameters()
+    hp = Training()
     given = sft_arguments(hp, plan_training(hp, 100, CPU), CPU, seed=1, output_dir=str(tmp_path), checkpointing=False)
     config = SFTConfig(**given)
     for name in (
@@ -84,32 +91,40 @@ def test_trl_keeps_every_value_that_it_is_given(tmp_path):
 
 
 def test_no_bf16_and_no_checkpointing_on_a_cpu():
-    hp = Hyperparameters()
+    hp = Training()
     given = sft_arguments(hp, plan_training(hp, 100, CPU), CPU, seed=1, output_dir="x", checkpointing=False)
     assert given["bf16"] is False
     assert given["use_cpu"] is True
-    assert choose_checkpointing(_qwen_7b(), hp, CPU, rows=64, tokens=4096) is False
+    assert choose_checkpointing(_qwen_7b(), hyperparameters(), CPU, rows=64, tokens=4096) is False
 
 
 def test_target_modules_may_be_a_list():
-    assert lora_arguments(Hyperparameters(target_modules="q_proj, v_proj"))["target_modules"] == ["q_proj", "v_proj"]
+    assert lora_arguments(LoraSettings(target_modules="q_proj, v_proj"))["target_modules"] == ["q_proj", "v_proj"]
 
 
 def test_lora_of_the_7b_model_has_its_known_number_of_weights():
-    estimate = estimate_memory(_qwen_7b(), Hyperparameters(), rows=8, tokens=1024, dtype_bytes=2, checkpointing=True)
-    assert estimate.lora_parameters == 20_185_088
+    estimate = estimate_memory(_qwen_7b(), hyperparameters(), rows=8, tokens=1024, dtype_bytes=2, checkpointing=True)
+    assert estimate.trained_parameters == 20_185_088
     assert estimate.weights_mb == pytest.approx(15_231, rel=0.01)  # 7.6 billion weights of two bytes
 
 
 def test_lora_estimate_counts_what_peft_makes(tiny_base):
     from transformers import AutoModelForCausalLM
 
-    from predictor.finetune.train import add_lora
+    model = AutoModelForCausalLM.from_pretrained(tiny_base)
+    hp = hyperparameters(lora_r=4)
+    estimate = estimate_memory(model.config, hp, rows=1, tokens=8, dtype_bytes=4, checkpointing=False)
+    assert apply(model, hp).get_nb_trainable_parameters()[0] == estimate.trained_parameters
+
+
+def test_full_estimate_counts_what_is_trained(tiny_base):
+    from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(tiny_base)
-    hp = Hyperparameters(lora_r=4)
+    hp = hyperparameters(method="full")
     estimate = estimate_memory(model.config, hp, rows=1, tokens=8, dtype_bytes=4, checkpointing=False)
-    assert add_lora(model, hp).get_nb_trainable_parameters()[0] == estimate.lora_parameters
+    trained = sum(p.numel() for p in apply(model, hp).parameters() if p.requires_grad and p.ndim == 2)
+    assert estimate.trained_parameters == trained
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
@@ -121,9 +136,8 @@ def test_activation_estimate_is_what_autograd_keeps(dropout: float, dtype_bytes:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     from predictor.finetune.memory import layer_bytes
-    from predictor.finetune.train import add_lora
 
-    hp, dtype = Hyperparameters(lora_dropout=dropout), torch.bfloat16 if dtype_bytes == 2 else torch.float32
+    hp, dtype = hyperparameters(lora_dropout=dropout), torch.bfloat16 if dtype_bytes == 2 else torch.float32
 
     def kept(layers: int) -> int:
         # Qwen2.5-7B's proportions: one key-value head, an MLP 5.3 times as wide.
@@ -131,7 +145,7 @@ def test_activation_estimate_is_what_autograd_keeps(dropout: float, dtype_bytes:
             vocab_size=64, hidden_size=128, intermediate_size=676, num_hidden_layers=layers, num_attention_heads=4,
             num_key_value_heads=1,
         )  # fmt: skip
-        model = add_lora(Qwen2ForCausalLM(config).to(dtype), hp).train()
+        model = apply(Qwen2ForCausalLM(config).to(dtype), hp).train()
         weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
         storages: dict[int, torch.UntypedStorage] = {}
 
@@ -152,7 +166,7 @@ def test_activation_estimate_is_what_autograd_keeps(dropout: float, dtype_bytes:
 
 
 def test_checkpointing_is_chosen_only_where_memory_asks_for_it():
-    hp, config = Hyperparameters(), _qwen_7b()
+    hp, config = hyperparameters(), _qwen_7b()
     small = Device("cuda", True, False, 24_000_000_000)
     tiny = Device("cuda", True, False, 12_000_000_000)
     assert choose_checkpointing(config, hp, GPU, rows=8, tokens=512) is False

@@ -16,13 +16,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from predictor.config import Hyperparameters
 from predictor.errors import ConfigError, TrainingError
 from predictor.finetune import checkpoints
 from predictor.finetune.checkpoints import MANIFEST, Checkpoints
 from predictor.finetune.plan import plan_training
-from predictor.finetune.render import RenderedRow
+from predictor.finetune.settings import Training
 from predictor.finetune.snapshot import STATE, TENSORS, claims
+from predictor.models.render import RenderedRow
 from tests.finetune.scene import CPU, HP, PROBE_STEPS, STEPS, Cut, Outcome, settings, step_folders, tune
 
 FILES = [TENSORS, STATE, MANIFEST]
@@ -141,7 +141,7 @@ def test_another_fine_tune_does_not_go_on_from_it(
 
 
 def test_what_makes_it_another_fine_tune(tiny_base: Path):
-    from predictor.finetune.base_model import load_base_model
+    from predictor.models.base_model import load_base_model
 
     model = load_base_model(str(tiny_base), CPU).model
     rows = [RenderedRow("a", [1, 2], [3]), RenderedRow("b", [4], [5, 6])]
@@ -206,7 +206,7 @@ def test_nothing_in_a_checkpoint_is_a_pickle(undisturbed: tuple[Outcome, Path]):
 
 
 class TestEarlyStopping:
-    HP = dataclasses.replace(HP, learning_rate=1.0, epochs=3.0, early_stopping_patience=1)
+    HP = HP.replace(learning_rate=1.0, epochs=3.0, early_stopping_patience=1)
     """So high a learning rate that eval/loss rises after its first points."""
 
     def losses(self, outcome: Outcome) -> dict[int, float]:
@@ -228,19 +228,14 @@ class TestEarlyStopping:
             assert tune(tiny_base, settings(tmp_path / "run"), hp=self.HP) == stopped
 
     def test_without_it_the_last_weights_stay(self, tiny_base: Path):
-        patient = dataclasses.replace(self.HP, early_stopping_patience=0)
-        assert tune(tiny_base, hp=patient).steps == plan_training(patient, 10, CPU).max_steps
+        patient = self.HP.replace(early_stopping_patience=0)
+        assert tune(tiny_base, hp=patient).steps == plan_training(patient.training, 10, CPU).max_steps
 
-    def test_it_needs_development_rows(self, tiny_base: Path):
-        from predictor.finetune.base_model import load_base_model
-        from predictor.finetune.train import train
-
-        base = load_base_model(str(tiny_base), CPU)
-        rows = [RenderedRow("a", [5, 6], [7])]
+    def test_it_needs_development_rows(self):
         with pytest.raises(ConfigError, match=r"early_stopping_patience=2[\s\S]*dev_limit above 0"):
-            train(base, rows, Hyperparameters(early_stopping_patience=2), seed=1, on_log=lambda s, v: None)
+            plan_training(Training(early_stopping_patience=2), 64, CPU)
 
     def test_the_steps_that_are_taken_in_any_case(self):
-        assert plan_training(Hyperparameters(max_steps=40, early_stopping_patience=1), 64, CPU).earliest_stop == 20
-        assert plan_training(Hyperparameters(max_steps=40, early_stopping_patience=9), 64, CPU).earliest_stop == 40
-        assert plan_training(Hyperparameters(max_steps=40), 64, CPU).earliest_stop == 40
+        assert plan_training(Training(max_steps=40, early_stopping_patience=1), 64, CPU, dev_rows=3).earliest_stop == 20
+        assert plan_training(Training(max_steps=40, early_stopping_patience=9), 64, CPU, dev_rows=3).earliest_stop == 40
+        assert plan_training(Training(max_steps=40), 64, CPU).earliest_stop == 40

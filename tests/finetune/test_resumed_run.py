@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from predictor.config import FinetuneConfig
 from predictor.errors import ConfigError
 from predictor.flows.finetune import finetune
-from predictor.flows.materials import gather
-from predictor.flows.opening import planned_identity
 from predictor.flows.probe import probe_dataset
 from predictor.progress import Silent
 from predictor.schema import RunRecord, keys
 from predictor.tracking import read_records
+from predictor.trial.config import FinetuneConfig, finetune_config
+from predictor.trial.trial import Trial
 from tests.tiny import qa_rows, write_squad
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -44,7 +43,7 @@ class Interrupted(Silent):
 
 @pytest.fixture
 def config(tiny_base: Path, tmp_path: Path, store: str) -> FinetuneConfig:
-    return FinetuneConfig(
+    return finetune_config(
         dataset=str(write_squad(tmp_path / "train.json", qa_rows(24))),
         eval_dataset=str(write_squad(tmp_path / "eval.json", qa_rows(16, start=100))),
         base_model=str(tiny_base),
@@ -76,10 +75,10 @@ def results(record: RunRecord, folder: Path) -> dict[str, object]:
 
 def test_an_interrupted_run_goes_on_where_it_was(config: FinetuneConfig, tmp_path: Path):
     plain = finetune(config, experiment="e")
-    careful = dataclasses.replace(config, checkpoint_steps=2)
+    careful = config.replace(checkpoint_steps=2)
     with pytest.raises(KeyboardInterrupt):
         finetune(careful, Interrupted(after=3), experiment="e")
-    identity = planned_identity(config, gather(config))
+    identity = Trial(config).identity
     assert [entry.name for entry in Path("checkpoints").iterdir()] == [identity]
     with pytest.raises(KeyboardInterrupt):
         finetune(careful, Interrupted(after=5), experiment="e")
@@ -96,18 +95,23 @@ def test_an_interrupted_run_goes_on_where_it_was(config: FinetuneConfig, tmp_pat
 
 
 def test_the_identity_is_known_beforehand_and_checkpoints_do_not_change_it(config: FinetuneConfig):
-    materials = gather(config)
-    planned = planned_identity(config, materials)
+    planned = Trial(config).identity
     for change in ({"checkpoint_steps": 5}, {"checkpoint_dir": "elsewhere"}):
-        assert planned_identity(dataclasses.replace(config, **change), materials) == planned
-    for change in ({"learning_rate": 1e-3}, {"seed": 2}, {"early_stopping_patience": 1}):
-        assert planned_identity(dataclasses.replace(config, **change), materials) != planned
+        assert Trial(config.replace(**change)).identity == planned
+    for change in (
+        {"learning_rate": 1e-3},
+        {"seed": 2},
+        {"early_stopping_patience": 1},
+        {"probe_steps": 5},
+        {"dev_limit": 2},
+    ):
+        assert Trial(config.replace(**change)).identity != planned
     for absent in ("owner/absent", "./absent"):
-        assert planned_identity(dataclasses.replace(config, base_model=absent), materials) is None
+        assert Trial(config.replace(base_model=absent)).identity is None
 
 
 def test_a_probe_sees_no_step_that_early_stopping_may_leave_out(config: FinetuneConfig):
-    stopping = dataclasses.replace(config, early_stopping_patience=1, probe_steps=6, max_steps=6)
+    stopping = config.replace(early_stopping_patience=1, probe_steps=6, max_steps=6)
     full, probe = finetune(stopping), probe_dataset(stopping)
     assert probe.probe == full.probe
     assert full.hp["early_stopping_patience"] == 1
@@ -116,6 +120,6 @@ def test_a_probe_sees_no_step_that_early_stopping_may_leave_out(config: Finetune
 
 def test_early_stopping_without_a_development_slice(config: FinetuneConfig):
     with pytest.raises(ConfigError, match=r"early_stopping_patience=1[\s\S]*dev_limit above 0"):
-        finetune(dataclasses.replace(config, early_stopping_patience=1, dev_limit=0), experiment="e")
+        finetune(config.replace(early_stopping_patience=1, dev_limit=0), experiment="e")
     [record] = read_records(["e"])
     assert (record.kind, record.status) == (keys.KIND_FINETUNE, "FAILED")

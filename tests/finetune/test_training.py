@@ -8,23 +8,31 @@ from pathlib import Path
 import pytest
 import torch
 
-from predictor.config import Hyperparameters
 from predictor.data.example import Example
 from predictor.errors import ConfigError, DataError, ModelError, TrainingError
-from predictor.finetune.base_model import BaseModel, load_base_model, load_tokenizer, weights_digest
-from predictor.finetune.device import Device
-from predictor.finetune.generate import generate
-from predictor.finetune.render import RenderedRow, render_prompts, render_rows, within_length
-from predictor.finetune.train import IGNORED, as_dataset, save_adapter, train
+from predictor.finetune.methods import METHODS
+from predictor.finetune.plan import plan_training
+from predictor.finetune.settings import Hyperparameters, hyperparameters
+from predictor.finetune.train import IGNORED, Tuned, as_dataset, train
+from predictor.models.base_model import BaseModel, load_base_model, load_tokenizer, weights_digest
+from predictor.models.device import Device
+from predictor.models.generate import generate
+from predictor.models.render import RenderedRow, render_prompts, render_rows, within_length
 from predictor.tasks import TASKS
 from tests.tiny import qa_rows
 
 CPU = Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
 QA = TASKS.get("qa")
-HP = Hyperparameters(learning_rate=1e-2, batch_size=8, epochs=2.0)
+HP = hyperparameters(learning_rate=1e-2, batch_size=8, epochs=2.0)
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def fine_tune(base: BaseModel, rows: list[RenderedRow], hp: Hyperparameters, **more) -> Tuned:
+    """A fine-tune by the plan that follows from its rows."""
+    plan = plan_training(hp.training, len(rows), base.device, dev_rows=len(more.get("dev_rows", ())))
+    return train(base, rows, hp, plan, **{"seed": 1, "on_log": lambda step, values: None, **more})
 
 
 @pytest.fixture
@@ -64,7 +72,7 @@ def test_training_moves_every_lora_matrix_and_nothing_else(base: BaseModel):
     before = {name: p.detach().clone() for name, p in base.model.named_parameters()}
     points: list[tuple[int, dict]] = []
     rows = render_rows(examples(32), QA, base.tokenizer)
-    tuned = train(base, rows, HP, seed=1, on_log=lambda s, v: points.append((s, dict(v))), dev_rows=rows[:4])
+    tuned = fine_tune(base, rows, HP, seed=1, on_log=lambda s, v: points.append((s, dict(v))), dev_rows=rows[:4])
     assert tuned.steps == 8
     for name, p in tuned.model.named_parameters():
         if "lora_" in name:
@@ -85,7 +93,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny_base: Pa
     def weights(seed: int) -> torch.Tensor:
         base = load_base_model(str(tiny_base), CPU)
         rows = render_rows(examples(16), QA, base.tokenizer)
-        model = train(base, rows, HP, seed=seed, on_log=lambda s, v: None).model
+        model = fine_tune(base, rows, HP, seed=seed, on_log=lambda s, v: None).model
         return torch.cat([p.detach().flatten() for n, p in model.named_parameters() if "lora_" in n])
 
     first = weights(1)
@@ -98,8 +106,10 @@ def test_gradient_accumulation_gives_the_loss_of_the_whole_batch(tiny_base: Path
         base = load_base_model(str(tiny_base), CPU)
         rows = render_rows(examples(16), QA, base.tokenizer)
         losses: list[float] = []
-        hp = Hyperparameters(batch_size=16, per_device_batch_size=per_device, lora_dropout=0.0, max_steps=1)
-        train(base, rows, hp, seed=1, on_log=lambda s, v: losses.append(v["train/loss"]) if "train/loss" in v else None)
+        hp = hyperparameters(batch_size=16, per_device_batch_size=per_device, lora_dropout=0.0, max_steps=1)
+        fine_tune(
+            base, rows, hp, seed=1, on_log=lambda s, v: losses.append(v["train/loss"]) if "train/loss" in v else None
+        )
         return losses[0]
 
     assert first_loss(4) == pytest.approx(first_loss(16), rel=1e-4)
@@ -110,13 +120,29 @@ def test_a_nan_loss_ends_the_training_aloud(base: BaseModel):
         base.model.model.embed_tokens.weight.fill_(float("nan"))
     rows = render_rows(examples(8), QA, base.tokenizer)
     with pytest.raises(TrainingError, match=r"train/loss became nan at step 1 of 2[\s\S]*learning_rate"):
-        train(base, rows, HP, seed=1, on_log=lambda s, v: None)
+        fine_tune(base, rows, HP, seed=1, on_log=lambda s, v: None)
 
 
 def test_target_modules_that_the_model_does_not_have(base: BaseModel):
     rows = render_rows(examples(8), QA, base.tokenizer)
     with pytest.raises(ConfigError, match=r"target_modules='wq'[\s\S]*q_proj"):
-        train(base, rows, Hyperparameters(target_modules="wq"), seed=1, on_log=lambda s, v: None)
+        fine_tune(base, rows, hyperparameters(target_modules="wq"), seed=1, on_log=lambda s, v: None)
+
+
+def test_full_training_moves_every_weight_and_loads_in_plain_transformers(base: BaseModel, tmp_path: Path):
+    from transformers import AutoModelForCausalLM
+
+    before = {name: p.detach().clone() for name, p in base.model.named_parameters()}
+    rows = render_rows(examples(16), QA, base.tokenizer)
+    tuned = fine_tune(base, rows, hyperparameters(method="full", learning_rate=1e-3, batch_size=8, epochs=1.0))
+    assert tuned.trainable_parameters == tuned.total_parameters == sum(p.numel() for p in before.values())
+    for name, p in tuned.model.named_parameters():
+        assert not torch.equal(p, before[name]), f"{name} stayed"
+    METHODS.get("full").save(tuned.model, base.tokenizer, tmp_path / "model")
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "model").eval()
+    prompts = render_prompts(examples(6), QA, load_tokenizer(str(tmp_path / "model")))
+    ours = generate(tuned.model, base.tokenizer, prompts, max_new_tokens=5)
+    assert generate(plain, base.tokenizer, prompts, max_new_tokens=5) == ours
 
 
 def test_batched_answers_are_those_of_batch_size_one(base: BaseModel):
@@ -137,8 +163,8 @@ def test_the_adapter_loads_in_plain_peft_and_answers_alike(base: BaseModel, tiny
     from transformers import AutoModelForCausalLM
 
     rows = render_rows(examples(16), QA, base.tokenizer)
-    tuned = train(base, rows, Hyperparameters(learning_rate=5e-2, batch_size=8), seed=1, on_log=lambda s, v: None)
-    save_adapter(tuned.model, tmp_path / "adapter")
+    tuned = fine_tune(base, rows, hyperparameters(learning_rate=5e-2, batch_size=8), seed=1, on_log=lambda s, v: None)
+    METHODS.get("lora").save(tuned.model, base.tokenizer, tmp_path / "adapter")
     assert {"adapter_model.safetensors", "adapter_config.json"} <= {f.name for f in (tmp_path / "adapter").iterdir()}
     assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["r"] == 8
     plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_base), tmp_path / "adapter")

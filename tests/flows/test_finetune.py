@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from predictor.config import TIERS, FinetuneConfig, Hyperparameters
+from predictor.config import TIERS
 from predictor.errors import ConfigError, DataError, ModelError, PredictorError, TrainingError
 from predictor.flows.finetune import finetune
 from predictor.flows.probe import probe_dataset
 from predictor.probe import FEATURES, lookup
 from predictor.schema import RunRecord, keys
 from predictor.tracking import read_record, read_records
+from predictor.trial.config import FinetuneConfig, config_of, finetune_config, hyperparameters_of
 from tests.tiny import qa_rows, write_squad
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture
 def config(tiny_base: Path, tmp_path: Path, store: str) -> FinetuneConfig:
-    return FinetuneConfig(
+    return finetune_config(
         dataset=str(write_squad(tmp_path / "train.json", qa_rows(48))),
         eval_dataset=str(write_squad(tmp_path / "eval.json", qa_rows(40, start=100))),
         base_model=str(tiny_base),
@@ -44,7 +45,7 @@ def test_one_fine_tune_is_one_complete_run(config: FinetuneConfig):
     assert len(stored) == 1
     assert dataclasses.replace(stored[0], start_time=0) == record
     assert stored[0].ineligible("score/exact_match") is None
-    assert set(record.hp) == {field.name for field in dataclasses.fields(Hyperparameters)}
+    assert set(record.hp) == set(hyperparameters_of())
     p, n = record.scores["exact_match"], record.scores["n"]
     assert n == 20
     assert record.scores["exact_match_se"] == pytest.approx(math.sqrt(p * (1 - p) / n))
@@ -72,7 +73,7 @@ def test_what_a_person_finds_in_the_run(config: FinetuneConfig, tmp_path: Path):
     assert len(table["data"]) == 20
     assert sum(row[3] for row in table["data"]) / 20 == pytest.approx(record.scores["exact_match"])
     saved = json.loads(Path(client.download_artifacts(record.run_id, "config.json", str(tmp_path))).read_text())
-    assert FinetuneConfig(**saved) == config
+    assert config_of(saved) == config
     for curve, points in (("train/loss", 9), ("train/grad_norm", 9), ("train/learning_rate", 9)):
         assert len(client.get_metric_history(record.run_id, curve)) == points
     assert len(client.get_metric_history(record.run_id, "eval/loss")) >= 3
@@ -91,14 +92,14 @@ def test_a_probe_sees_the_very_numbers_of_the_full_run(config: FinetuneConfig):
 
 
 def test_a_probe_changes_nothing_in_the_run_that_it_watches(config: FinetuneConfig):
-    watched, plain = finetune(config), finetune(dataclasses.replace(config, tiers="static"))
+    watched, plain = finetune(config), finetune(config.replace(tiers="static"))
     losses = [[m.value for m in MlflowClient().get_metric_history(r.run_id, "train/loss")] for r in (watched, plain)]
     assert losses[0] == losses[1]
     assert watched.scores == plain.scores
 
 
 def test_each_tier_brings_its_features_and_its_price(config: FinetuneConfig):
-    paid: dict[str, RunRecord] = {tier: probe_dataset(dataclasses.replace(config, tiers=tier)) for tier in TIERS}
+    paid: dict[str, RunRecord] = {tier: probe_dataset(config.replace(tiers=tier)) for tier in TIERS}
     for tier, record in paid.items():
         assert {lookup(name).tier for name in record.probe} == {tier}
         assert record.costs[f"probe_{tier}_s"] > 0
@@ -108,25 +109,25 @@ def test_each_tier_brings_its_features_and_its_price(config: FinetuneConfig):
 
 
 def test_scored_questions_do_not_change_with_the_seed(config: FinetuneConfig):
-    first = probe_dataset(dataclasses.replace(config, tiers="static"))
-    second = probe_dataset(dataclasses.replace(config, tiers="static", seed=9))
+    first = probe_dataset(config.replace(tiers="static"))
+    second = probe_dataset(config.replace(tiers="static", seed=9))
     assert first.eval_fingerprint == second.eval_fingerprint
     assert first.config_hash != second.config_hash
 
 
 def test_a_moved_file_is_the_same_dataset(config: FinetuneConfig, tmp_path: Path):
     moved = tmp_path / "elsewhere.json"
-    moved.write_bytes(Path(config.dataset).read_bytes())
-    first = probe_dataset(dataclasses.replace(config, tiers="static"))
-    second = probe_dataset(dataclasses.replace(config, tiers="static", dataset=str(moved)))
+    moved.write_bytes(Path(config.data.dataset).read_bytes())
+    first = probe_dataset(config.replace(tiers="static"))
+    second = probe_dataset(config.replace(tiers="static", dataset=str(moved)))
     assert (first.dataset_fingerprint, first.config_hash) == (second.dataset_fingerprint, second.config_hash)
 
 
 def test_refused_rows_are_kept_beside_the_result(config: FinetuneConfig, tmp_path: Path):
-    document = json.loads(Path(config.dataset).read_text())
+    document = json.loads(Path(config.data.dataset).read_text())
     document["data"][0]["paragraphs"][0]["qas"][0]["answers"] = [{"text": "", "answer_start": 0}]
-    Path(config.dataset).write_text(json.dumps(document))
-    record = probe_dataset(dataclasses.replace(config, tiers="static"))
+    Path(config.data.dataset).write_text(json.dumps(document))
+    record = probe_dataset(config.replace(tiers="static"))
     saved = MlflowClient().download_artifacts(record.run_id, "train_rejected.jsonl", str(tmp_path))
     rejected = [json.loads(line) for line in Path(saved).read_text().splitlines()]
     assert len(rejected) == 1
@@ -148,7 +149,7 @@ def test_refused_rows_are_kept_beside_the_result(config: FinetuneConfig, tmp_pat
 )
 def test_what_goes_wrong_is_said_and_recorded(config: FinetuneConfig, change: dict, family: type, message: str):
     with pytest.raises(family, match=message) as caught:
-        finetune(dataclasses.replace(config, **change), experiment="e")
+        finetune(config.replace(**change), experiment="e")
     assert isinstance(caught.value, PredictorError)
     try:
         failed = read_records(["e"])
@@ -171,7 +172,7 @@ def test_a_nan_loss_leaves_a_failed_run_and_no_score(config: FinetuneConfig, tmp
     weights["model.norm.weight"].fill_(float("nan"))
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(TrainingError, match="became nan"):
-        finetune(dataclasses.replace(config, base_model=str(folder), tiers="static"), experiment="e")
+        finetune(config.replace(base_model=str(folder), tiers="static"), experiment="e")
     [record] = read_records(["e"])
     assert record.status == "FAILED"
     assert "became nan" in (record.failure or "")
@@ -179,12 +180,12 @@ def test_a_nan_loss_leaves_a_failed_run_and_no_score(config: FinetuneConfig, tmp
 
 
 def test_an_interruption_ends_the_run_killed(config: FinetuneConfig, monkeypatch: pytest.MonkeyPatch):
-    from predictor.flows.look import Look
+    from predictor.trial.trial import Trial
 
-    def interrupted(self: Look, *args: object, **kwargs: object):
+    def interrupted(self: Trial, *args: object, **kwargs: object):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Look, "train", interrupted)
+    monkeypatch.setattr(Trial, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         finetune(config, experiment="e")
     [record] = read_records(["e"])

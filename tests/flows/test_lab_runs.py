@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from predictor.errors import SchemaError, TableError
-from predictor.flows.lab_runs import ImportLabConfig, export_lab, import_lab, rerun
+from predictor.flows.import_lab import ImportLabConfig, import_lab
 from predictor.schema import RunRecord, encode, keys
 from predictor.schema.archive import read_archive, write_archive
 from predictor.tracking import read_records, tracked_run
+from predictor.tracking.exchange import export_records
 from tests.synthetic_runs import record
 
 
@@ -89,7 +90,7 @@ def test_exported_runs_are_the_complete_ones_with_their_configuration(tmp_path: 
             run.finish_record(values)
     with tracked_run(keys.KIND_FINETUNE, experiment="lab"):
         pass  # incomplete
-    assert export_lab(["lab"], tmp_path / "runs.parquet") == 2
+    assert export_records(["lab"], tmp_path / "runs.parquet") == 2
     archive = read_archive(tmp_path / "runs.parquet")
     assert archive.configs == ({"seed": 1}, {"seed": 2})
     assert (archive.about["runs"], archive.about["base_model_digest"]) == ("2", "bd")
@@ -98,21 +99,23 @@ def test_exported_runs_are_the_complete_ones_with_their_configuration(tmp_path: 
         run.describe(params=encode(values).params)
         run.finish_record(values)
     with pytest.raises(TableError, match="3 runs of 2 base models"):
-        export_lab(["lab"], tmp_path / "runs.parquet")
+        export_records(["lab"], tmp_path / "runs.parquet")
 
 
 def test_an_archived_configuration_can_be_run_again(tiny_base: Path, tmp_path: Path, store: str, one_thread):
-    from predictor.config import FinetuneConfig
     from predictor.flows.finetune import finetune
+    from predictor.trial.config import config_of, finetune_config
     from tests.tiny import qa_rows, write_squad
 
     write_squad(tmp_path / "a.json", qa_rows(8))
     write_squad(tmp_path / "e.json", qa_rows(6, start=90))
-    config = FinetuneConfig(
+    config = finetune_config(
         dataset="a.json", eval_dataset="e.json", base_model=str(tiny_base), epochs=1.0, batch_size=8, tiers="static"
     )
     first = finetune(config, experiment="lab")
-    export_lab(["lab"], tmp_path / "runs.parquet")
+    export_records(["lab"], tmp_path / "runs.parquet")
     (again,) = read_archive(tmp_path / "runs.parquet").configs
-    second = rerun(first, {**again, "a_field_of_another_version": 1}, store, "again")
+    stored = config_of({**again, "a_field_of_another_version": 1})
+    assert stored == config
+    second = finetune(stored, experiment="again")
     assert (second.config_hash, second.scores) == (first.config_hash, first.scores)

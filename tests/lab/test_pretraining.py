@@ -72,7 +72,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path: Path) -> No
     from predictor.lab.pretraining import pretrain
 
     seen: list[int] = []
-    whole = pretrain(TINY, tmp_path / "whole", lambda step, values: seen.append(step))
+    whole = pretrain(TINY, tmp_path / "whole", lambda step, steps, values: seen.append(step))
     pretrain(TINY, tmp_path / "cut", stop_after=2)
     assert pretrain(TINY, tmp_path / "cut")["loss"] == pytest.approx(whole["loss"], abs=1e-3)
     one, other = (AutoModelForCausalLM.from_pretrained(tmp_path / name) for name in ("whole", "cut"))
@@ -126,7 +126,7 @@ def test_a_row_of_many_chats_teaches_what_single_chats_would() -> None:
 
 
 def test_the_base_model_in_the_package_is_small_and_speaks_the_chat_format() -> None:
-    from predictor.finetune.base_model import load_tokenizer
+    from predictor.models.base_model import load_tokenizer
 
     folder = base_model_path()
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 12_000_000

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictor.errors import ConfigError
-from predictor.flows.grid import label, read_grid
 from predictor.flows.meta_report import write_figures
 from predictor.meta.price import fit_price, price
 from predictor.meta.train import Trained, train
@@ -134,30 +132,3 @@ def test_the_ranking_advises(trained: Trained, table: Table) -> None:
     assert 5.0 < found.loc["best", "full_s"] < 40.0
     assert found.loc["best", "probe_s"] == 3.0
     assert "how surprising the answers are" in found.loc["best", "reasons"]
-
-
-def test_a_grid_is_every_combination(tmp_path: Path) -> None:
-    path = tmp_path / "grid.json"
-    path.write_text('{"learning_rate": [1e-4, 3e-4], "lora_r": [8, 16]}')
-    combinations = read_grid(str(path))
-    assert len(combinations) == 4
-    assert label("a.json", combinations[0]) == "a.json learning_rate=0.0001 lora_r=8"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "the grid cannot be read"),
-        ("[1]", "no object of lists"),
-        ('{"lora_r": []}', "no object of lists"),
-        ('{"lorar": [8]}', "did you mean 'lora_r'"),
-        ('{"lora_r": ["8"]}', "lora_r='8' is no int"),
-        ('{"learning_rate": [-1]}', "out of range"),
-    ],
-)
-def test_faults_of_a_grid(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "grid.json"
-    path.write_text(text)
-    with pytest.raises(ConfigError) as caught:
-        read_grid(str(path))
-    assert message in str(caught.value)

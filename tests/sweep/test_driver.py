@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from predictor.config import FinetuneConfig
 from predictor.sweep import SAMPLERS, Job, Outcome, Plan
 from predictor.sweep import driver as module
 from predictor.sweep.driver import Standing, Tally, drive
 from predictor.sweep.samplers import Setting
 from predictor.sweep.space import Choices
+from predictor.trial.config import FinetuneConfig
 
 PLAN = Plan(("a", "b", "c"), {"lora_r": Choices((4, 8))}, seeds=(1, 2))
 
@@ -46,7 +46,7 @@ class Script:
 
 
 def _identify(config: FinetuneConfig) -> str:
-    return f"{config.dataset}{config.lora_r}s{config.seed}"
+    return f"{config.data.dataset}{config.hyperparameters.method.settings.lora_r}s{config.execution.seed}"
 
 
 def _good(job: Job, attempt: int) -> Outcome:
@@ -152,7 +152,7 @@ def test_the_sampler_is_told_the_mean_over_the_seeds():
             self.told.append(score)
 
     sampler = Listening()
-    script = Script(lambda job, n: Outcome(job, "finished", score=0.2 if job.config.seed == 1 else 0.4))
+    script = Script(lambda job, n: Outcome(job, "finished", score=0.2 if job.config.execution.seed == 1 else 0.4))
     _drive(script, sampler=sampler)
     assert all(math.isclose(score, 0.3) for score in sampler.told)
     assert len(sampler.told) == 2
@@ -165,7 +165,7 @@ def test_two_names_for_the_same_rows_are_one_configuration():
         SAMPLERS.get("grid")(Setting(PLAN)),
         script,
         {},
-        lambda config: f"{config.lora_r}s{config.seed}",
+        lambda config: f"{config.hyperparameters.method.settings.lora_r}s{config.execution.seed}",
         retries=1,
     )
     assert (tally.finished, tally.total) == (4, 4)

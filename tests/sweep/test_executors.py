@@ -41,7 +41,7 @@ def _do(executor: Executor, name: str) -> Outcome:
 
 def test_a_job_comes_back_as_one_outcome_and_the_same_process_does_the_next(executor: Executor):
     first, second = _do(executor, "a"), _do(executor, "b")
-    assert (first.status, first.job.config.dataset, second.job.config.dataset) == ("finished", "a", "b")
+    assert (first.status, first.job.config.data.dataset, second.job.config.data.dataset) == ("finished", "a", "b")
     assert first.run_id == second.run_id
     assert executor.wait(0.01) == []
 
@@ -99,7 +99,7 @@ def test_the_server_process_may_be_killed_too(processes: ProcessExecutor):
     outcomes: list[Outcome] = []
     while not outcomes and time.monotonic() < deadline:
         outcomes += processes.wait(0.1)
-    assert [(outcome.status, outcome.job.config.dataset) for outcome in outcomes] == [("killed", "slow")]
+    assert [(outcome.status, outcome.job.config.data.dataset) for outcome in outcomes] == [("killed", "slow")]
     assert _do(processes, "b").status == "finished"
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from predictor.errors import ConfigError
 from predictor.sweep import Plan, read_plan
-from predictor.sweep.space import Choices, Range
+from predictor.sweep.space import Choices, Range, read_grid
+from predictor.trial.config import finetune_config, hyperparameters_of
 
 
 def _read(folder: Path, text: str) -> Plan:
@@ -41,7 +42,8 @@ def test_a_plan_names_datasets_hyperparameters_seeds_and_fields_of_finetune(tmp_
     }
     assert (plan.seeds, plan.base_models, plan.fixed) == ((1, 2), ("lab",), {"eval_limit": 64})
     config = plan.config("a.jsonl", "lab", 2, {"lora_r": 4})
-    assert (config.dataset, config.seed, config.lora_r, config.eval_limit) == ("a.jsonl", 2, 4, 64)
+    expected = {"dataset": "a.jsonl", "seed": 2, "lora_r": 4, "eval_limit": 64}
+    assert config == finetune_config(**expected)
 
 
 def test_the_combinations_of_a_plan_are_all_of_them(tmp_path: Path):
@@ -70,12 +72,12 @@ def test_the_digest_of_a_plan_changes_with_what_it_says(tmp_path: Path):
         ("datasets: ['none/*.jsonl']", "no file matches 'none/*.jsonl'", "datasets entry 1"),
         ("datasets: [a]\nseed: 1", "unknown entry 'seed'", "plan.yaml"),
         ("datasets: [a]\nlora_r: 8", "unknown entry 'lora_r'", "plan.yaml"),
-        ("datasets: [a]\neval_limit: many", "eval_limit='many' is no int", "plan.yaml"),
+        ("datasets: [a]\neval_limit: many", "eval_limit='many' is not a whole number", "plan.yaml"),
         ("datasets: [a]\neval_limit: -1", "eval_limit=-1 is out of range", "eval_limit"),
         ("datasets: [a]\nseeds: [one]", "seed 'one' is no whole number", "seeds"),
         ("datasets: [a]\nhp: [1]", "hp is no mapping", "plan.yaml"),
         ("datasets: [a]\nhp: {lora_rank: [8]}", "unknown hyperparameter 'lora_rank'", "hp"),
-        ("datasets: [a]\nhp: {lora_r: [eight]}", "lora_r='eight' is no int", "hp.lora_r"),
+        ("datasets: [a]\nhp: {lora_r: [eight]}", "lora_r='eight' is not a whole number", "hp.lora_r"),
         ("datasets: [a]\nhp: {lora_r: [0]}", "lora_r=0 is out of range", "hp.lora_r"),
         ("datasets: [a]\nhp: {lora_r: []}", "lora_r has no values", "hp.lora_r"),
         ("datasets: [a]\nhp: {lora_r: {low: 4}}", "lora_r has no proper range", "hp.lora_r"),
@@ -100,3 +102,31 @@ def test_a_misplaced_hyperparameter_is_told_where_it_belongs(tmp_path: Path):
     with pytest.raises(ConfigError, match="unknown entry") as caught:
         _read(tmp_path, "datasets: [a]\nlora_r: 8")
     assert caught.value.fix == "hyperparameters stand under hp: lora_r"
+
+
+def test_a_grid_is_every_combination(tmp_path: Path) -> None:
+    path = tmp_path / "grid.json"
+    path.write_text('{"learning_rate": [1e-4, 3e-4], "lora_r": [8, 16]}')
+    combinations = read_grid(str(path), hyperparameters_of())
+    assert len(combinations) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "the grid cannot be read"),
+        ("[1]", "the grid is no mapping"),
+        ('{"lora_r": []}', "lora_r has no values"),
+        ('{"lorar": [8]}', "did you mean 'lora_r'"),
+        ('{"lora_r": ["x"]}', "lora_r='x' is not a whole number"),
+        ('{"lora_r": {"low": 1, "high": 4}}', "lora_r is a range"),
+        ('{"lora_r": [8], "lora_r": [4]}', "'lora_r' stands there twice"),
+        ('{"learning_rate": [-1]}', "out of range"),
+    ],
+)
+def test_faults_of_a_grid(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "grid.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_grid(str(path), hyperparameters_of())
+    assert message in str(caught.value)

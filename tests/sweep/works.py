@@ -8,17 +8,17 @@ import sys
 import time
 from collections.abc import Callable
 
-from predictor.config import FinetuneConfig
 from predictor.sweep import Job, Outcome
+from predictor.trial.config import finetune_config
 
 
 def job(name: str) -> Job:
-    return Job(FinetuneConfig(dataset=name), identity=name)
+    return Job(finetune_config(dataset=name), identity=name)
 
 
 def make_work(greeting: str) -> Callable[[Job], Outcome]:
     def work(job: Job) -> Outcome:
-        name = job.config.dataset
+        name = job.config.data.dataset
         if name == "raise":
             raise ValueError("no good")
         if name == "exit":

@@ -1,10 +1,8 @@
-"""Where the jobs of a sweep run. Another executor (Ray, Slurm) is one more file and one more line here."""
+"""Where the jobs of a sweep run. A further engine is one file here, which registers itself."""
 
+from predictor.catalog import discover
 from predictor.sweep.executors.base import EXECUTORS, Executor, Work
-from predictor.sweep.executors.inline import InlineExecutor
-from predictor.sweep.executors.process import ProcessExecutor
 
-EXECUTORS.add("inline", InlineExecutor)
-EXECUTORS.add("process", ProcessExecutor)
+discover(__name__, __path__)
 
-__all__ = ["EXECUTORS", "Executor", "InlineExecutor", "ProcessExecutor", "Work"]
+__all__ = ["EXECUTORS", "Executor", "Work"]

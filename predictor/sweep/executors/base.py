@@ -39,7 +39,7 @@ class Executor(Protocol):
 
 
 EXECUTORS: Final[Catalog[Callable[..., Executor]]] = Catalog("executor")
-"""Name → maker: (make_work, settings of it, workers, threads, module to import once)."""
+"""Name → maker: (make_work, settings of it, workers, threads, modules to import once)."""
 
 
 def failure(job: Job, error: BaseException, seconds: float) -> Outcome:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from predictor.sweep.executors.base import MakeWork, failure
+from predictor.sweep.executors.base import EXECUTORS, MakeWork, failure
 from predictor.sweep.job import Job, Outcome
 
 
+@EXECUTORS.register("inline")
 class InlineExecutor:
     """Does a job when its outcome is waited for. `workers` is 1 whatever is asked; `threads` stay the process's own."""
 
@@ -19,7 +20,7 @@ class InlineExecutor:
         settings: Mapping[str, Any],
         workers: int = 1,
         threads: int = 0,
-        imports: str | None = None,
+        imports: Sequence[str] = (),
     ) -> None:
         self._work = make_work(**settings)
         self._waiting: Job | None = None

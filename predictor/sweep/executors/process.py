@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import psutil
 
-from predictor.sweep.executors.base import MakeWork, failure
+from predictor.sweep.executors.base import EXECUTORS, MakeWork, failure
 from predictor.sweep.job import Job, Outcome
 
 _UNKNOWN: Final = 255
@@ -37,6 +37,7 @@ class _Worker:
     out_of_memory: int = 0
 
 
+@EXECUTORS.register("process")
 class ProcessExecutor:
     """`workers` processes that share the cores and the GPUs evenly.
 
@@ -50,7 +51,7 @@ class ProcessExecutor:
         make_work, settings: called in each worker before its first job.
         workers: processes, at least 1.
         threads: of torch in each worker, as OMP_NUM_THREADS; 0 divides the cores.
-        imports: module that the server process imports.
+        imports: modules that the server process imports, in order.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class ProcessExecutor:
         settings: Mapping[str, Any],
         workers: int = 1,
         threads: int = 0,
-        imports: str | None = None,
+        imports: Sequence[str] = (),
     ) -> None:
         self._make_work = make_work
         self._settings = dict(settings)
@@ -69,7 +70,7 @@ class ProcessExecutor:
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self._context: Any = multiprocessing.get_context(method)
         if imports and method == "forkserver":
-            self._context.set_forkserver_preload([imports])
+            self._context.set_forkserver_preload(list(imports))
         self._workers = [self._start(number) for number in range(workers)]
 
     @property

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from predictor.config import FinetuneConfig
 from predictor.progress import Progress
 from predictor.schema import RunRecord, keys
-
-if TYPE_CHECKING:
-    from predictor.flows.sweep import SweepConfig
-    from predictor.sweep import Plan
-    from predictor.sweep.driver import Standing
-    from predictor.sweep.samplers import Point, Sampler, Seen
+from predictor.sweep.driver import CRASHES, Standing
+from predictor.sweep.plan import Plan
+from predictor.sweep.samplers import Interest, Point, Sampler, Seen
+from predictor.tasks import TASKS
+from predictor.trial.config import FinetuneConfig
+from predictor.trial.identity import identity
+from predictor.trial.sources import base_source
 
 
 @dataclass(frozen=True)
@@ -59,28 +57,25 @@ class Identity:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._records: dict[tuple[object, ...], RunRecord] = {}
-        self.rows: dict[str, int] = {}
+        self._materials: dict[tuple[object, ...], tuple[str, str]] = {}
         self._digests: dict[str, str] = {}
 
     def __call__(self, config: FinetuneConfig) -> str:
-        from predictor.flows.materials import gather
-        from predictor.flows.opening import identity, opening_record
+        from predictor.trial.materials import gather
 
-        key = (config.dataset, config.eval_dataset, config.task, config.eval_limit, config.dev_limit)
-        if key not in self._records:
+        evaluation = config.evaluation
+        # Which rows are drawn changes no fingerprint: the seed and the limit are in the identity themselves.
+        key = (config.data.dataset, config.task, evaluation)
+        if key not in self._materials:
             materials = gather(config)
-            self._records[key] = opening_record(keys.KIND_FINETUNE, config, materials)
-            self.rows[config.dataset] = len(materials.train)
-        digest = self._digest(config.base_model)
-        return identity(config, dataclasses.replace(self._records[key], base_model_digest=digest))
+            self._materials[key] = materials.dataset.fingerprint, materials.scored_fingerprint
+        return identity(config, *self._materials[key], self._digest(config.model.base_model))
 
     def _digest(self, base_model: str) -> str:
-        from predictor.finetune.base_model import fetch, planned_digest
-        from predictor.flows.materials import base_model_source
+        from predictor.models.base_model import fetch, planned_digest
 
         if base_model not in self._digests:
-            source = base_model_source(base_model)
+            source = base_source(base_model)
             digest = planned_digest(source)
             if digest is None:
                 self._progress.note(f"fetching {base_model}: all workers need it")
@@ -90,59 +85,73 @@ class Identity:
         return self._digests[base_model]
 
 
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of a sweep beside its plan.
+
+    Attributes:
+        sampler: name of the order. most: fine-tunes to consider, 0 for all. retries: further attempts after a failure.
+        workers: processes.
+    """
+
+    sampler: str
+    most: int
+    retries: int
+    workers: int
+
+
 def look_ahead(
-    config: SweepConfig,
+    wishes: Wishes,
     plan: Plan,
+    sampler: Sampler,
     identify: Identity,
     standing: dict[str, Standing],
     records: Sequence[RunRecord],
     progress: Progress,
 ) -> Outlook:
-    """Read every dataset, and look which fine-tunes of the plan are done."""
-    from predictor.sweep.driver import CRASHES
+    """Read every dataset, and look which fine-tunes of the plan are done.
 
+    Args:
+        sampler: a fresh one, which is used up.
+    """
     progress.stage("check the plan", len(plan.contexts))
     for dataset, base_model in plan.contexts:
         identify(plan.config(dataset, base_model, plan.seeds[0], {}))
         progress.advance(1)
-    probe = make_sampler(config, plan, records, progress)
-    if probe.total is None or config.sampler == "tpe":
-        total = probe.total
+    if sampler.total is None or wishes.sampler == "tpe":
+        total = sampler.total
         runs = None if total is None else total * len(plan.seeds)
-        return Outlook(runs, 0, 0, _seconds(records), None, config.workers)
+        return Outlook(runs, 0, 0, _seconds(records), None, wishes.workers)
     found: dict[str, FinetuneConfig] = {}
-    most = config.max_runs or None
-    while (point := probe.ask()) is not None:
+    while (point := sampler.ask()) is not None:
         for seed in plan.seeds:
             fine_tune = plan.config(point.dataset, point.base_model, seed, point.hp)
             found.setdefault(identify(fine_tune), fine_tune)
-    chosen = list(found)[:most]
+    chosen = list(found)[: wishes.most or None]
     done = sum(standing[key].done for key in chosen if key in standing)
     aside = sum(
-        not standing[key].done and (standing[key].crashes >= CRASHES or standing[key].failures > config.retries)
+        not standing[key].done and (standing[key].crashes >= CRASHES or standing[key].failures > wishes.retries)
         for key in chosen
         if key in standing
     )
     open_ones = [found[key] for key in chosen if key not in standing or not standing[key].done]
-    return Outlook(len(chosen), done, aside, _seconds(records), _disk_mb(records, open_ones), config.workers)
+    return Outlook(len(chosen), done, aside, _seconds(records), _disk_mb(records, open_ones), wishes.workers)
 
 
-def make_sampler(config: SweepConfig, plan: Plan, records: Sequence[RunRecord], progress: Progress) -> Sampler:
-    """The sampler that the configuration names, with the scores of the fine-tunes that are done."""
-    from predictor.sweep import SAMPLERS
-    from predictor.sweep.samplers import Setting
+def make_sampler(wishes: Wishes, plan: Plan, records: Sequence[RunRecord], interest: Interest | None) -> Sampler:
+    """The sampler that is wished for, with the scores of the fine-tunes that are done."""
+    from predictor.sweep.samplers import SAMPLERS, Setting
 
-    most = -(-config.max_runs // len(plan.seeds)) if config.max_runs else None
-    interest = _interest(config, plan, progress) if config.sampler == "suggest" else None
-    return SAMPLERS.get(config.sampler)(Setting(plan, most, _seen(plan, records), interest))
+    most = -(-wishes.most // len(plan.seeds)) if wishes.most else None
+    return SAMPLERS.get(wishes.sampler)(Setting(plan, most, _seen(records), interest))
 
 
 def standings(records: Sequence[RunRecord], *, retry: bool) -> dict[str, Standing]:
-    """What the runs of the experiment say of each configuration."""
-    from predictor.sweep.driver import Standing
-    from predictor.tasks import TASKS
-    from predictor.tracking.lease import ABANDONED, CRASHED
+    """What the runs of the experiment say of each configuration.
 
+    Args:
+        retry: runs that failed or crashed do not count.
+    """
     found: dict[str, Standing] = {}
     for record in records:
         standing = found.setdefault(record.config_hash, Standing())
@@ -150,10 +159,10 @@ def standings(records: Sequence[RunRecord], *, retry: bool) -> dict[str, Standin
         if record.status == "FINISHED" and record.complete:
             standing.done = True
             standing.score = record.scores.get(TASKS.get(record.task).headline, float("nan"))
-        elif failure.startswith(CRASHED) and not retry:
+        elif failure.startswith(keys.FAILURE_CRASHED) and not retry:
             standing.crashes += 1
             standing.reason = failure
-        elif failure == ABANDONED:
+        elif failure == keys.FAILURE_ABANDONED:
             standing.abandoned += 1
         elif record.status == "FAILED" and not retry:
             standing.failures += 1
@@ -162,49 +171,12 @@ def standings(records: Sequence[RunRecord], *, retry: bool) -> dict[str, Standin
     return found
 
 
-def _seen(plan: Plan, records: Sequence[RunRecord]) -> list[Seen]:
-    from predictor.sweep.samplers import Point, Seen
-    from predictor.tasks import TASKS
-
+def _seen(records: Sequence[RunRecord]) -> list[Seen]:
     return [
         Seen(Point(record.dataset, record.base_model, record.hp), record.scores[TASKS.get(record.task).headline])
         for record in records
         if record.ineligible(f"{keys.SCORE}{TASKS.get(record.task or 'qa').headline}") is None
     ]
-
-
-def _interest(config: SweepConfig, plan: Plan, progress: Progress) -> Callable[[Sequence[Point]], Sequence[float]]:
-    """How much a run would teach: the part of its predicted interval that lies above the best lower bound of all.
-
-    A run whose interval lies below that cannot be the best whatever comes; a sure one teaches little.
-    """
-    import pandas as pd
-
-    from predictor.flows.materials import gather
-    from predictor.flows.predict import load_predictor
-    from predictor.probe import static_features
-    from predictor.schema import hp_values
-    from predictor.table import feature_row
-
-    predictor = load_predictor(stage=config.stage, version=None, name=config.model_name)
-
-    def interest(points: Sequence[Point]) -> list[float]:
-        progress.stage("features of the datasets", len(plan.datasets))
-        static = {}
-        rows = []
-        for point in points:
-            fine_tune = plan.config(point.dataset, point.base_model, plan.seeds[0], point.hp)
-            if point.dataset not in static:
-                materials = gather(fine_tune)
-                static[point.dataset] = static_features(materials.train, materials.task)
-                progress.advance(1)
-            record = RunRecord(hp=hp_values(fine_tune.hyperparameters), probe=static[point.dataset])
-            rows.append(feature_row(record))
-        predicted = predictor.predict(pd.DataFrame(rows))
-        best = predicted["lower"].max()
-        return list((predicted["upper"] - predicted["lower"].clip(lower=best)).clip(lower=0.0))
-
-    return interest
 
 
 def _seconds(records: Sequence[RunRecord]) -> float | None:
@@ -214,15 +186,16 @@ def _seconds(records: Sequence[RunRecord]) -> float | None:
 
 
 def _disk_mb(records: Sequence[RunRecord], configs: Sequence[FinetuneConfig]) -> float | None:
-    """Adapters of 4 bytes a weight, whose number grows with the rank, and a tenth of a megabyte for the rest."""
+    """Trained weights of 4 bytes, whose number grows with the rank of LoRA, and a tenth of a megabyte for the rest."""
     sizes = [
-        record.costs["trainable_parameters"] / float(record.hp["lora_r"])
+        record.costs["trainable_parameters"] / float(record.hp.get("lora_r", 1))
         for record in records
         if record.complete and "trainable_parameters" in record.costs
     ]
     if not sizes:
         return None
-    return sum(4e-6 * max(sizes) * config.lora_r + 0.1 for config in configs)
+    ranks = (float(config.hyperparameters.logged().get("lora_r", 1)) for config in configs)
+    return sum(4e-6 * max(sizes) * rank + 0.1 for rank in ranks)
 
 
 def _span(seconds: float) -> str:

@@ -40,7 +40,7 @@ class LiveTable:
         """One outcome: a line, a step of the bar, points of the curves, and now and then the CSV."""
         self._outcomes.append(outcome)
         config = outcome.job.config
-        text = f"{config.dataset} lr={config.learning_rate:g} r={config.lora_r} seed={config.seed}"
+        text = config.title
         if outcome.status != "done":
             score = "" if math.isnan(outcome.score) else f"{outcome.score:.3f}"
             self._progress.note(f"{outcome.status:<9} {score:>6} {outcome.seconds:>8.1f}  {text}  {outcome.message}")
@@ -72,7 +72,7 @@ class LiveTable:
         reasons = {outcome.job.identity: outcome for outcome in self._outcomes}
         for identity, reason in tally.set_aside.items():
             config = reasons[identity].job.config
-            self._progress.note(f"set aside: {config.dataset} seed={config.seed} ({reason})")
+            self._progress.note(f"set aside: {config.title} ({reason})")
 
     def metrics(self, tally: Tally, seconds: float) -> dict[str, float]:
         """The sweep's figures."""

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from predictor.data.example import Example
-from predictor.finetune.base_model import BaseModel
-from predictor.flows.evaluation import evaluate
+from predictor.models.answers import evaluate
+from predictor.models.base_model import BaseModel
 from predictor.probe import ProbeRecorder, Trace, text_loss
 from predictor.tasks.base import Task
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from predictor.config import LAB, FinetuneConfig, check, param
+from predictor.config import LAB, check, param
 from predictor.progress import SILENT, Progress
 from predictor.schema import RunRecord, keys
+from predictor.trial.config import FinetuneConfig, finetune_config
+from predictor.trial.costs import Stopwatch
 
 if TYPE_CHECKING:
     from predictor.flows.meta import MetaResult
     from predictor.flows.promote import PromoteResult
+    from predictor.tracking import TrackedRun
 
 # What teaches: good datasets and poor ones, small and large, under several Hj. Every one has passages of its own.
 _TEACHERS: tuple[tuple[str, dict[str, float]], ...] = (
@@ -50,13 +52,13 @@ class QuickstartConfig:
         """The fine-tune of a dataset in this demonstration: the standard setting scaled to a small model."""
         setting = {"learning_rate": 5e-3, "batch_size": 16, "epochs": 3.0, "probe_steps": 6, "dev_limit": 48, **hp}
         # Drawing dropout's random numbers takes about a quarter of a step on a CPU.
-        return FinetuneConfig(
+        return finetune_config(
             dataset=dataset,
             base_model=self.base_model,
             eval_limit=self.eval_limit,
             seed=self.seed,
             lora_dropout=0.0,
-            **setting,  # type: ignore[arg-type]
+            **setting,
         )
 
 
@@ -97,17 +99,16 @@ def quickstart(config: QuickstartConfig, progress: Progress = SILENT) -> Quickst
         return _quickstart(config, run, progress)
 
 
-def _quickstart(config: QuickstartConfig, run, progress: Progress) -> QuickstartResult:  # noqa: ANN001 - imports mlflow
-    import time
-
-    from scipy.stats import spearmanr
+def _quickstart(config: QuickstartConfig, run: TrackedRun, progress: Progress) -> QuickstartResult:
+    import numpy as np
 
     from predictor.flows.finetune import finetune
     from predictor.flows.meta import MetaConfig, train_predictor
-    from predictor.flows.predict import PredictConfig, rank_candidates
+    from predictor.flows.predict import PredictConfig, Ranking, rank_candidates
     from predictor.flows.promote import PromoteConfig, promote_version
+    from predictor.meta.scores import mean_absolute_error, spearman
 
-    started = time.perf_counter()
+    watch = Stopwatch()
     progress.stage("fine-tunes to learn from", len(_TEACHERS))
     taught: list[RunRecord] = []
     for dataset, hp in _TEACHERS:
@@ -116,10 +117,8 @@ def _quickstart(config: QuickstartConfig, run, progress: Progress) -> Quickstart
     # Only this demonstration's own runs: an earlier one in the same store has fine-tuned the very candidates.
     meta = train_predictor(MetaConfig(parent=run.run_id), progress)
     promotion = promote_version(PromoteConfig(version=meta.version, stage="Production", force=True))
-    names = {field.name for field in dataclasses.fields(PredictConfig)}
-    as_in_finetune = dataclasses.asdict(config.finetune(""))
-    settings = {name: value for name, value in as_in_finetune.items() if name in names}
-    ranked = rank_candidates(PredictConfig(candidates=",".join(_CANDIDATES), **settings), progress)
+    asked = PredictConfig(Ranking(candidates=",".join(_CANDIDATES)), config.finetune(_CANDIDATES[0]))
+    ranked = rank_candidates(asked, progress)
     progress.stage("fine-tune the candidates too", len(_CANDIDATES))
     verdicts = []
     for row in ranked.ranking.itertuples():
@@ -131,14 +130,14 @@ def _quickstart(config: QuickstartConfig, run, progress: Progress) -> Quickstart
             )
         )
         progress.advance(1, dataset=row.candidate.removeprefix("lab:"), exact_match=scores["exact_match"])
-    spearman = float(spearmanr([v.predicted for v in verdicts], [v.actual for v in verdicts]).statistic)
-    seconds = time.perf_counter() - started
-    errors = [v.predicted - v.actual for v in verdicts]
+    predicted, actual_scores = (np.array([getattr(v, name) for v in verdicts]) for name in ("predicted", "actual"))
+    correlation = spearman(actual_scores, predicted)
+    seconds = watch.total
     run.finish(
         metrics={
-            "quickstart/spearman": spearman,
-            "quickstart/mean_absolute_error": sum(map(abs, errors)) / len(errors),
+            "quickstart/spearman": correlation,
+            "quickstart/mean_absolute_error": mean_absolute_error(actual_scores, predicted),
             "quickstart/seconds": seconds,
         }
     )
-    return QuickstartResult(len(taught), meta, promotion, tuple(verdicts), spearman, seconds)
+    return QuickstartResult(len(taught), meta, promotion, tuple(verdicts), correlation, seconds)

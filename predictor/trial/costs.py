@@ -25,10 +25,15 @@ class Stopwatch:
     def add(self, name: str, seconds: float) -> None:
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
+    @property
+    def total(self) -> float:
+        """Seconds since the watch was made."""
+        return time.perf_counter() - self._started
+
     def costs(self) -> dict[str, float]:
         """Every part under `<name>_s`, and `total_s` since the watch was made."""
         parts = {f"{name}_s": seconds for name, seconds in self.seconds.items()}
-        return {**parts, "total_s": time.perf_counter() - self._started}
+        return {**parts, "total_s": self.total}
 
 
 def peak_memory_mb() -> float:

@@ -1,22 +1,18 @@
-"""Scores of a model on questions, and the table of its answers."""
+"""A model's answers to questions, and their scores."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from predictor.data.example import Example
-from predictor.finetune.base_model import BaseModel
-from predictor.finetune.generate import generate
-from predictor.finetune.render import render_prompts
+from predictor.models.base_model import BaseModel
+from predictor.models.generate import generate
+from predictor.models.render import render_prompts
 from predictor.progress import SILENT, Progress
 from predictor.tasks.base import Task, TaskScores
-
-PREDICTIONS_FILE = "predictions.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,21 @@ class Evaluation:
         p = self.scores.mean[headline]
         return {**self.scores.mean, "n": float(n), f"{headline}_se": math.sqrt(p * (1.0 - p) / n)}
 
+    def table(self) -> tuple[list[str], list[list[Any]]]:
+        """Columns and rows for a person: question, answer, references and scores of each example."""
+        names = list(self.scores.rows)
+        short = {"exact_match": "em"}
+        rows = [
+            [
+                example.question or example.text or "",
+                answer,
+                list(example.answers),
+                *(self.scores.rows[name][i] for name in names),
+            ]
+            for i, (example, answer) in enumerate(zip(self.examples, self.answers, strict=True))
+        ]
+        return ["question", "answer", "references", *(short.get(name, name) for name in names)], rows
+
 
 def evaluate(
     model: Any, base: BaseModel, task: Task, examples: Sequence[Example], progress: Progress = SILENT
@@ -45,25 +56,3 @@ def evaluate(
     )
     answers = [task.parse(text) for text in base.tokenizer.batch_decode(ids, skip_special_tokens=True)]
     return Evaluation(examples, answers, ids, task.score(answers, examples))
-
-
-def write_predictions(folder: Path, evaluation: Evaluation) -> dict[str, str]:
-    """The answers as a table that the MLflow UI shows.
-
-    Returns:
-        The tag by which the UI finds the table.
-    """
-    names = list(evaluation.scores.rows)
-    data = [
-        [
-            example.question or example.text or "",
-            answer,
-            list(example.answers),
-            *(evaluation.scores.rows[n][i] for n in names),
-        ]
-        for i, (example, answer) in enumerate(zip(evaluation.examples, evaluation.answers, strict=True))
-    ]
-    short = {"exact_match": "em"}
-    table = {"columns": ["question", "answer", "references", *(short.get(n, n) for n in names)], "data": data}
-    (folder / PREDICTIONS_FILE).write_text(json.dumps(table, ensure_ascii=False), encoding="utf-8")
-    return {"mlflow.loggedArtifacts": json.dumps([{"path": PREDICTIONS_FILE, "type": "table"}])}

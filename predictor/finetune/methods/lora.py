@@ -1,0 +1,84 @@
+"""LoRA: small matrices beside frozen ones (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from predictor.config import param, split_list
+from predictor.errors import ConfigError
+from predictor.finetune.methods.base import METHODS, Footprint, Shapes
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """Section `lora`, under peft's names."""
+
+    lora_r: int = param(8, "rank of the LoRA matrices", least=1, most=1024)
+    lora_alpha: int = param(32, "LoRA scale; the update is multiplied by lora_alpha / lora_r", least=1)
+    lora_dropout: float = param(0.1, "dropout before the LoRA matrices, a fraction", least=0.0, most=0.9)
+    target_modules: str = param("all-linear", "modules that get LoRA: 'all-linear' or names separated by commas")
+
+
+class Lora:
+    """Trains the adapter's matrices only."""
+
+    settings = LoraSettings
+    folder = "adapter"
+
+    def apply(self, model: Any, settings: LoraSettings) -> Any:
+        """The model with LoRA matrices.
+
+        Raises:
+            ConfigError: target_modules names no module of the model.
+        """
+        from peft import LoraConfig, get_peft_model
+
+        try:
+            return get_peft_model(model, LoraConfig(**lora_arguments(settings)))
+        except ValueError as error:
+            import torch
+
+            linear = sorted({n.rsplit(".", 1)[-1] for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)})
+            raise ConfigError(
+                f"target_modules='{settings.target_modules}' does not fit the base model: {error}",
+                where="-P target_modules",
+                rule=f"'all-linear', or names out of: {', '.join(linear)}",
+            ) from error
+
+    def footprint(self, shapes: Shapes, outside: int, settings: LoraSettings) -> Footprint:
+        """Two matrices of rank r beside each chosen module; each has a dropout of its own before it."""
+        chosen = split_list(settings.target_modules)
+        adapted = shapes if _everything(chosen) else {name: shapes[name] for name in chosen if name in shapes}
+        inputs = sum(width for width, _ in adapted.values())
+        parameters = sum(settings.lora_r * (a + b) for a, b in adapted.values())
+        return Footprint(parameters, dropped_inputs=inputs if settings.lora_dropout else 0)
+
+    def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
+        """Write `adapter_model.safetensors` and `adapter_config.json`, which plain peft loads."""
+        folder.mkdir(parents=True, exist_ok=True)
+        model.save_pretrained(str(folder), safe_serialization=True)
+
+
+def lora_arguments(settings: LoraSettings) -> dict[str, Any]:
+    """Keyword arguments of peft's `LoraConfig`."""
+    modules = split_list(settings.target_modules)
+    return {
+        "task_type": "CAUSAL_LM",
+        "r": settings.lora_r,
+        "lora_alpha": settings.lora_alpha,
+        "lora_dropout": settings.lora_dropout,
+        "target_modules": "all-linear" if _everything(modules) else list(modules),
+        "bias": "none",
+        "init_lora_weights": True,
+        "use_rslora": False,
+        "use_dora": False,
+    }
+
+
+def _everything(modules: tuple[str, ...]) -> bool:
+    return modules in ((), ("all-linear",))
+
+
+METHODS.add("lora", Lora())

@@ -1,0 +1,22 @@
+"""A dataset as a run names it among its inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DatasetUse:
+    """Attributes:
+    name: as the user named it. digest: of the accepted rows. uri: what was read.
+    rows, refused, used: of the source, of these not accepted, and of the accepted those that the run works on.
+    context: `training` or `evaluation`.
+    """
+
+    name: str
+    digest: str
+    uri: str
+    rows: int
+    refused: int
+    used: int
+    context: str

@@ -1,0 +1,139 @@
+"""What determines one fine-tune, in sections; each section is owned by what reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from predictor.config import (
+    LAB,
+    TIERS,
+    Chosen,
+    Sectioned,
+    choice,
+    from_values,
+    nested,
+    param,
+    parameters_of,
+    section,
+    split_list,
+)
+from predictor.config.fields import Parameter
+from predictor.finetune.settings import Hyperparameters
+from predictor.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learnt from."""
+
+    dataset: str = param(
+        "lab:size:dial=512:seed=1", "training data: a file, a folder, a hub id, or lab:FAMILY:dial=…:size=…:seed=…"
+    )
+    train_limit: int = param(0, "use only this many training rows, drawn by seed; 0 uses all", least=0)
+
+    @property
+    def short_name(self) -> str:
+        """The dataset without its folders."""
+        return self.dataset.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is fine-tuned."""
+
+    base_model: str = param(
+        LAB, "base model: lab (embedded), a folder, or a hub id such as Qwen/Qwen2.5-7B-Instruct-1M"
+    )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What it is scored on."""
+
+    eval_dataset: str = param("lab:evaluation", "evaluation data, in the same forms as dataset")
+    eval_limit: int = param(1000, "questions that are scored; 0 scores all", least=0)
+    dev_limit: int = param(
+        64, "questions of the evaluation file set aside, never scored, for the zero-shot and early scores", least=0
+    )
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What is measured before and in the first steps."""
+
+    probe_steps: int = param(10, "optimizer steps that the train tier of the probe watches", least=2)
+    tiers: str = param(",".join(TIERS), "price tiers of the probe, separated by commas", entries=TIERS)
+
+    @property
+    def tier_list(self) -> tuple[str, ...]:
+        """The chosen tiers, cheapest first."""
+        chosen = split_list(self.tiers)
+        return tuple(tier for tier in TIERS if tier in chosen)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How it is carried out. Of these only the seed changes any number."""
+
+    seed: int = param(1, "seeds the data order, the method's own weights and dropout", least=0)
+    checkpoint_steps: int = param(
+        0,
+        "optimizer steps between checkpoints, from which the same fine-tune goes on when it was cut off; 0 writes none",
+        least=0,
+    )
+    checkpoint_dir: str = param("checkpoints", "folder for checkpoints; each fine-tune has its own in it")
+
+
+WITHOUT_EFFECT: Final = ("checkpoint_steps", "checkpoint_dir")
+"""Parameters that change how a fine-tune is carried out, but no number of its result."""
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(Sectioned):
+    """Everything that determines one fine-tune: the dataset Di, the evaluation, the base model M, Hj and the seed."""
+
+    data: Data = section(Data)
+    evaluation: Evaluation = section(Evaluation)
+    task: Chosen = choice(lambda: TASKS, "qa", "what doing well means; qa scores exact match and F1 as SQuAD does")
+    model: Model = section(Model)
+    hyperparameters: Hyperparameters = nested(Hyperparameters)
+    probe: Probe = section(Probe)
+    execution: Execution = section(Execution)
+
+    @property
+    def title(self) -> str:
+        """What the UI calls the run."""
+        hp = self.hyperparameters
+        rank = getattr(hp.method.settings, "lora_r", None)
+        how = hp.method.name if rank is None else f"r{rank}"
+        return f"{self.data.short_name} {how} lr{hp.training.learning_rate:g} s{self.execution.seed}"
+
+
+def finetune_config(**values: Any) -> FinetuneConfig:
+    """The configuration of one fine-tune from parameters by their one name, the others at their defaults.
+
+    Raises:
+        ConfigError: an unknown parameter, or a value that breaks its rule.
+    """
+    return from_values(FinetuneConfig, values)
+
+
+def config_of(stored: Mapping[str, Any]) -> FinetuneConfig:
+    """The configuration that an earlier run has stored, in sections or flat.
+
+    Parameters of another version of the package, which this one does not have, are left out: the run had no use for
+    what this version added, nor this version for what it took away.
+    """
+    flat: dict[str, Any] = {}
+    for name, value in stored.items():
+        flat |= value if isinstance(value, Mapping) else {name: value}
+    picked: dict[str, str] = {name: flat[name] for name in ("task", "method") if name in flat}
+    known = parameters_of(FinetuneConfig, picked)
+    return from_values(FinetuneConfig, {name: value for name, value in flat.items() if name in known})
+
+
+def hyperparameters_of(method: str = "lora") -> dict[str, Parameter]:
+    """The fields of Hj by name: what varies from one fine-tune of a dataset to another."""
+    return {name: p for name, p in parameters_of(Hyperparameters, {"method": method}).items() if name != "method"}
