@@ -149,7 +149,7 @@ def test_what_makes_it_another_fine_tune(tiny_base: Path):
     assert same == claims("id", model, HP, 1, [dataclasses.replace(rows[0], id="renamed"), rows[1]], [], 3)
     moved = [RenderedRow("a", [1], [2, 3]), rows[1]]
     for other in (
-        claims("id", model, dataclasses.replace(HP, lora_r=4), 1, rows, [], 3),
+        claims("id", model, HP.replace(lora_r=4), 1, rows, [], 3),
         claims("id", model, HP, 2, rows, [], 3),
         claims("id", model, HP, 1, moved, [], 3),
         claims("id", model, HP, 1, rows[::-1], [], 3),
@@ -217,7 +217,7 @@ class TestEarlyStopping:
         losses = self.losses(stopped)
         *before, last = losses
         best = min(losses, key=lambda step: losses[step])
-        assert stopped.steps == last < plan_training(self.HP, 10, CPU).max_steps
+        assert stopped.steps == last < plan_training(self.HP.training, 10, CPU, dev_rows=2).max_steps
         assert best == before[-1]
         saved = safetensors.torch.load_file(tmp_path / f"step-{best:08d}" / TENSORS)
         for name, weights in stopped.weights.items():
@@ -229,7 +229,7 @@ class TestEarlyStopping:
 
     def test_without_it_the_last_weights_stay(self, tiny_base: Path):
         patient = self.HP.replace(early_stopping_patience=0)
-        assert tune(tiny_base, hp=patient).steps == plan_training(patient.training, 10, CPU).max_steps
+        assert tune(tiny_base, hp=patient).steps == plan_training(patient.training, 10, CPU, dev_rows=2).max_steps
 
     def test_it_needs_development_rows(self):
         with pytest.raises(ConfigError, match=r"early_stopping_patience=2[\s\S]*dev_limit above 0"):

@@ -1,0 +1,113 @@
+"""The whole story on a small scale: real fine-tunes of the embedded base, a predictor, a ranking, and who was right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from predictor.errors import PredictorError
+from predictor.flows import main
+from predictor.flows.main import QuickstartConfig, QuickstartResult, quickstart
+from predictor.flows.predict import PredictConfig, Ranking, rank_candidates
+from predictor.flows.sweep import SweepConfig, sweep
+from predictor.schema import keys
+from predictor.tracking import read_record, read_records
+from predictor.trial.config import FinetuneConfig, finetune_config
+from tests.conftest import open_store
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SMALL = {"tiers": "static", "max_steps": 6, "batch_size": 16, "learning_rate": 1e-2, "eval_limit": 50, "dev_limit": 0}
+TEACHERS = tuple(
+    (f"lab:{family}:dial={dial}:size=96:seed={seed}", {})
+    for seed, (family, dial) in enumerate(
+        [("wrong_answers", 0), ("wrong_answers", 1), ("verbose_answers", 0.1), ("verbose_answers", 1),
+         ("truncated_answers", 0.9), ("foreign_characters", 1), ("swapped_answers", 0), ("swapped_answers", 1)],
+        start=301,
+    )
+)  # fmt: skip
+CANDIDATES = ("lab:wrong_answers:dial=0.1:size=96:seed=401", "lab:foreign_characters:dial=0.9:size=96:seed=402")
+
+
+@pytest.fixture(scope="module")
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def story(empty_store: Path, tmp_path_factory, patch: pytest.MonkeyPatch) -> QuickstartResult:
+    def small(self: QuickstartConfig, dataset: str, **hp: float) -> FinetuneConfig:
+        return finetune_config(dataset=dataset, lora_dropout=0.0, **{**SMALL, **hp})
+
+    open_store(empty_store, tmp_path_factory.mktemp("story"), patch)
+    patch.setattr(main, "_TEACHERS", TEACHERS)
+    patch.setattr(main, "_CANDIDATES", CANDIDATES)
+    patch.setattr(QuickstartConfig, "finetune", small)
+    return quickstart(QuickstartConfig(eval_limit=50))
+
+
+def test_the_story_predicts_before_and_measures_after(story: QuickstartResult):
+    assert story.taught == len(TEACHERS)
+    assert story.promotion.stage == "Production"
+    assert {v.candidate for v in story.verdicts} == set(CANDIDATES)
+    predicted = [v.predicted for v in story.verdicts]
+    assert predicted == sorted(predicted, reverse=True)
+    measured = {r.dataset: r.scores["exact_match"] for r in read_records()}
+    assert {v.candidate: v.actual for v in story.verdicts} == {name: measured[name] for name in CANDIDATES}
+    assert -1 <= story.spearman <= 1
+    assert sum(r.dataset in CANDIDATES for r in read_records()) == len(CANDIDATES), "ranked before they were fine-tuned"
+
+
+def _ranking(candidates: str, **more: object) -> PredictConfig:
+    return PredictConfig(Ranking(candidates=candidates, **more), finetune_config(**SMALL))  # type: ignore[arg-type]
+
+
+def test_a_ranking_probes_each_candidate_with_each_hj_and_says_why(story: QuickstartResult, tmp_path: Path):
+    (tmp_path / "grid.json").write_text(json.dumps({"learning_rate": [1e-3, 1e-2]}))
+    result = rank_candidates(_ranking(f"{CANDIDATES[0]},absent.json", grid=str(tmp_path / "grid.json")))
+    table = result.ranking
+    assert list(table["rank"]) == [1, 2, 3, 4]
+    assert sorted(table["candidate"][:2]) == [f"{CANDIDATES[0]} learning_rate={rate}" for rate in (0.001, 0.01)]
+    assert result.failed == 2
+    assert all("absent.json" in error for error in table["error"][2:])
+    assert (table["lower"][:2] <= table["prediction"][:2]).all()
+    probes = [r for r in read_records(kind=keys.KIND_PROBE, parent=result.run_id) if r.complete]
+    assert {r.hp["learning_rate"] for r in probes} == {1e-3, 1e-2}
+    assert read_record(result.run_id).kind == keys.KIND_PREDICT
+
+
+def test_a_ranking_of_nothing_that_can_be_probed_is_an_error(story: QuickstartResult):
+    with pytest.raises(PredictorError, match="none of 1 candidates could be probed"):
+        rank_candidates(_ranking("absent.json"))
+    with pytest.raises(PredictorError, match="no candidate is named"):
+        rank_candidates(_ranking(""))
+
+
+def test_a_sweep_begins_with_what_the_predictor_is_least_sure_of(story: QuickstartResult, tmp_path: Path):
+    from predictor.flows.predict import load_predictor
+    from predictor.progress import SILENT
+    from predictor.sweep import SAMPLERS, read_plan
+    from predictor.sweep.interest import interest_of
+    from predictor.sweep.samplers import Setting
+
+    plan = {"datasets": list(CANDIDATES), "hp": {"learning_rate": [1e-3, 1e-2]}}
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, "tiers": "static", "eval_limit": 50, "dev_limit": 0}))
+    result = sweep(
+        SweepConfig(plan=str(tmp_path / "plan.json"), sampler="suggest", dry_run=True), experiment="suggested"
+    )
+    assert (result.outlook.runs, result.tally) == (4, None)
+    plan = read_plan(str(tmp_path / "plan.json"))
+    predictor = load_predictor(stage="Production", version=None, name="finetune-predictor")
+    interest = interest_of(predictor.predict, plan, SILENT)
+    sampler = SAMPLERS.get("suggest")(Setting(plan, None, (), interest))
+    order = []
+    while (point := sampler.ask()) is not None:
+        order.append(point)
+    values = interest(order)
+    assert len(order) == 4
+    assert values == sorted(values, reverse=True)
+    assert max(values) > 0
