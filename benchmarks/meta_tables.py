@@ -83,7 +83,11 @@ def peft(folder: Path) -> None:
             path = Path(scratch, "peft.csv")
             runs.merge(wide, left_on="experiment", right_index=True).to_csv(path, index=False)
             table = Table.from_file(
-                path, "test_acc", "experiment", features="^early|^(r|alpha|lr|wd|opt|trainable|mem_max)$"
+                path,
+                "test_acc",
+                "experiment",
+                features="^early|^(r|alpha|lr|wd|opt|trainable|mem_max)$",
+                unit="fraction",
             )
         budget = replace(Budget.for_rows(len(table)), fits=len(table))
         found = [validate(table, "group", budget, seed=seed, with_baselines=False)[0].metrics for seed in range(SEEDS)]
@@ -98,7 +102,8 @@ def peft(folder: Path) -> None:
 
 
 def translations(path: Path, model: str = MODEL) -> Table:
-    return Table.from_file(path, f"{model}_ft_spBLEU_mean", GROUPS, features=FEATURES.format(model=model))
+    features = FEATURES.format(model=model)
+    return Table.from_file(path, f"{model}_ft_spBLEU_mean", GROUPS, features=features, unit="points")
 
 
 TABLES = {"peft": peft, "nusa": nusa, "mt560": mt560}

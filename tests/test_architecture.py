@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "schema": set(),
     "data": set(),
     "metrics": set(),
-    "tasks": {"data", "metrics"},
+    "tasks": {"data", "metrics", "schema"},
     "probe": {"data", "tasks"},
     "finetune": {"data", "tasks"},
     "tracking": {"schema"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,25 +13,24 @@ from predictor.finetune.base_model import BaseModel
 from predictor.finetune.generate import generate
 from predictor.finetune.render import render_prompts
 from predictor.progress import SILENT, Progress
-from predictor.tasks.base import Task, TaskScores
+from predictor.tasks.base import Task, TaskScores, reported
 
 PREDICTIONS_FILE = "predictions.json"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Answers (parsed, and as token ids) to the examples in their order, with their scores."""
+    """Answers (parsed, and as token ids) to the examples in their order, with their scores by the task."""
 
+    task: Task
     examples: Sequence[Example]
     answers: Sequence[str]
     answer_ids: Sequence[list[int]]
     scores: TaskScores
 
-    def metrics(self, headline: str) -> dict[str, float]:
-        """Mean scores, the number of questions `n`, and the headline's standard error √(p(1−p)/n)."""
-        n = len(self.examples)
-        p = self.scores.mean[headline]
-        return {**self.scores.mean, "n": float(n), f"{headline}_se": math.sqrt(p * (1.0 - p) / n)}
+    def metrics(self) -> dict[str, float]:
+        """The scores, the number of questions `n`, and the standard errors by the rules of the task's targets."""
+        return reported(self.task, self.scores, len(self.examples))
 
 
 def evaluate(
@@ -44,7 +42,7 @@ def evaluate(
         model, base.tokenizer, prompts, max_new_tokens=task.max_new_tokens, on_batch=lambda rows: progress.advance(rows)
     )
     answers = [task.parse(text) for text in base.tokenizer.batch_decode(ids, skip_special_tokens=True)]
-    return Evaluation(examples, answers, ids, task.score(answers, examples))
+    return Evaluation(task, examples, answers, ids, task.score(answers, examples))
 
 
 def write_predictions(folder: Path, evaluation: Evaluation) -> dict[str, str]:
@@ -53,17 +51,11 @@ def write_predictions(folder: Path, evaluation: Evaluation) -> dict[str, str]:
     Returns:
         The tag by which the UI finds the table.
     """
-    names = list(evaluation.scores.rows)
-    data = [
-        [
-            example.question or example.text or "",
-            answer,
-            list(example.answers),
-            *(evaluation.scores.rows[n][i] for n in names),
-        ]
+    scores = evaluation.scores.rows
+    rows = [
+        evaluation.task.row(example, answer, {name: values[i] for name, values in scores.items()})
         for i, (example, answer) in enumerate(zip(evaluation.examples, evaluation.answers, strict=True))
     ]
-    short = {"exact_match": "em"}
-    table = {"columns": ["question", "answer", "references", *(short.get(n, n) for n in names)], "data": data}
+    table = {"columns": list(rows[0]) if rows else [], "data": [list(row.values()) for row in rows]}
     (folder / PREDICTIONS_FILE).write_text(json.dumps(table, ensure_ascii=False), encoding="utf-8")
     return {"mlflow.loggedArtifacts": json.dumps([{"path": PREDICTIONS_FILE, "type": "table"}])}

@@ -69,7 +69,6 @@ def _finetune(config: FinetuneConfig, run, progress: Progress) -> RunRecord:  # 
     look = Look(config, materials, watch, progress)
     look.before_training()
     tuned = look.train(on_log)
-    headline = materials.task.headline
     with watch.part("evaluate"):
         progress.stage("evaluate", len(materials.scored))
         evaluation = evaluate(tuned.model, look.base, materials.task, materials.scored, progress)
@@ -82,7 +81,7 @@ def _finetune(config: FinetuneConfig, run, progress: Progress) -> RunRecord:  # 
         base_model_digest=look.base.digest,
         encoder_digest=look.encoder_digest,
         probe=look.features,
-        scores=evaluation.metrics(headline),
+        scores=evaluation.metrics(),
         costs={
             **watch.costs(),
             "train_tokens": float(tuned.tokens),

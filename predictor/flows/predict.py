@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from predictor.config import WITHOUT_EFFECT, FinetuneConfig, Hyperparameters, check, param, split_list
 from predictor.errors import ConfigError, PredictorError
-from predictor.flows.meta import MODEL_NAME
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
 
@@ -31,9 +30,9 @@ class PredictConfig(Hyperparameters):
 
     candidates: str = param("", "datasets to rank, separated by commas")
     grid: str = param("", "a .json file of hyperparameter lists; each combination is ranked with each candidate")
-    stage: str = param("Production", "stage of the predictor", choices=("Staging", "Production", "Archived", "None"))
+    stage: str = param(keys.STAGE_PRODUCTION, "stage of the predictor", choices=keys.STAGES)
     version: int = param(0, "number of the predictor's version; 0 takes the one in stage", least=0)
-    model_name: str = param(MODEL_NAME, "name of the registered predictor")
+    model_name: str = param(keys.MODEL_NAME, "name of the registered predictor")
     eval_dataset: str = _as_in_finetune("eval_dataset")
     task: str = _as_in_finetune("task")
     base_model: str = _as_in_finetune("base_model")
@@ -92,7 +91,9 @@ def rank_candidates(
         experiment=experiment,
         tracking_uri=tracking_uri,
         run_name=f"rank {len(candidates)} candidates",
-        params={f"predict/{field.name}": str(getattr(config, field.name)) for field in dataclasses.fields(config)},
+        params={
+            f"{keys.PREDICT}{field.name}": str(getattr(config, field.name)) for field in dataclasses.fields(config)
+        },
     ) as run:
         # Before any probe is paid for: is there a predictor?
         loaded = load_predictor(
@@ -117,8 +118,8 @@ def rank_candidates(
                 rule="at least one dataset that can be read",
             )
         run.finish(
-            metrics={"predict/candidates": float(len(probed)), "predict/failed": float(len(failed))},
-            tags={"predictor.model": f"models:/{loaded.name}/{loaded.version}"},
+            metrics={f"{keys.PREDICT}candidates": float(len(probed)), f"{keys.PREDICT}failed": float(len(failed))},
+            tags={keys.TAG_MODEL: f"models:/{loaded.name}/{loaded.version}"},
         )
         return PredictResult(table, loaded, run.run_id)
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from predictor.config import check, param
 from predictor.errors import ConfigError
-from predictor.flows.meta import MODEL_NAME
-from predictor.flows.sweep_outlook import Identity, Outlook, look_ahead, make_sampler, standings
+from predictor.flows.sweep_outlook import Identity, Outlook, headline_of, look_ahead, make_sampler, standings
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
 
@@ -38,8 +37,8 @@ class SweepConfig:
     retry_set_aside: bool = param(False, "try those again that failed or crashed too often")
     dry_run: bool = param(False, "check the plan, say what would run and how long it takes, and run nothing")
     lease_s: float = param(300.0, "seconds of silence after which another host's fine-tune counts as lost", least=2.0)
-    stage: str = param("Production", "stage of the predictor that sampler=suggest asks")
-    model_name: str = param(MODEL_NAME, "name of that predictor")
+    stage: str = param(keys.STAGE_PRODUCTION, "stage of the predictor that sampler=suggest asks")
+    model_name: str = param(keys.MODEL_NAME, "name of that predictor")
 
 
 @dataclass(frozen=True)
@@ -142,6 +141,7 @@ def _sweep(config: SweepConfig, plan: Plan, run, progress: Progress, started: fl
             identify,
             retries=config.retries,
             most=config.max_runs or None,
+            sign=headline_of(plan).sign,
             on_outcome=live.add,
             on_death=on_death,
         )

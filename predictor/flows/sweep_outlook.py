@@ -13,6 +13,7 @@ from predictor.schema import RunRecord, keys
 
 if TYPE_CHECKING:
     from predictor.flows.sweep import SweepConfig
+    from predictor.schema.targets import Target
     from predictor.sweep import Plan
     from predictor.sweep.driver import Standing
     from predictor.sweep.samplers import Point, Sampler, Seen
@@ -134,7 +135,14 @@ def make_sampler(config: SweepConfig, plan: Plan, records: Sequence[RunRecord], 
 
     most = -(-config.max_runs // len(plan.seeds)) if config.max_runs else None
     interest = _interest(config, plan, progress) if config.sampler == "suggest" else None
-    return SAMPLERS.get(config.sampler)(Setting(plan, most, _seen(plan, records), interest))
+    return SAMPLERS.get(config.sampler)(Setting(plan, most, _seen(plan, records), interest, headline_of(plan).sign))
+
+
+def headline_of(plan: Plan) -> Target:
+    """What the fine-tunes of a plan are compared by."""
+    from predictor.tasks import TASKS, headline_target
+
+    return headline_target(TASKS.get(plan.fixed.get("task", FinetuneConfig.task), where="task of the plan"))
 
 
 def standings(records: Sequence[RunRecord], *, retry: bool) -> dict[str, Standing]:
@@ -174,9 +182,9 @@ def _seen(plan: Plan, records: Sequence[RunRecord]) -> list[Seen]:
 
 
 def _interest(config: SweepConfig, plan: Plan, progress: Progress) -> Callable[[Sequence[Point]], Sequence[float]]:
-    """How much a run would teach: the part of its predicted interval that lies above the best lower bound of all.
+    """How much a run would teach: the part of its predicted interval that is better than the surest bound of all.
 
-    A run whose interval lies below that cannot be the best whatever comes; a sure one teaches little.
+    A run whose interval is worse than that cannot be the best whatever comes; a sure one teaches little.
     """
     import pandas as pd
 
@@ -201,8 +209,10 @@ def _interest(config: SweepConfig, plan: Plan, progress: Progress) -> Callable[[
             record = RunRecord(hp=hp_values(fine_tune.hyperparameters), probe=static[point.dataset])
             rows.append(feature_row(record))
         predicted = predictor.predict(pd.DataFrame(rows))
-        best = predicted["lower"].max()
-        return list((predicted["upper"] - predicted["lower"].clip(lower=best)).clip(lower=0.0))
+        sign = predictor.bundle.target.sign
+        ends = pd.concat([sign * predicted["lower"], sign * predicted["upper"]], axis=1)
+        worst, best = ends.min(axis=1), ends.max(axis=1)
+        return list((best - worst.clip(lower=worst.max())).clip(lower=0.0))
 
     return interest
 

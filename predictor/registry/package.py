@@ -19,9 +19,10 @@ from mlflow.types import ColSpec, DataType, Schema
 import predictor
 from predictor.meta.bundle import Bundle
 from predictor.registry.faults import registry_faults
+from predictor.schema import keys
 from predictor.table import FeatureSchema
 
-NAME = "finetune-predictor"
+NAME = keys.MODEL_NAME
 FOLDER = "predictor"
 """Where a run keeps the model among its artifacts."""
 RUNS_FILE = "training_runs.json"

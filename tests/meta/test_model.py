@@ -30,8 +30,8 @@ def bundle(table: Table) -> Bundle:
     model = fit(table.matrix, table.y, recipe, categorical=table.schema.categorical)
     interval = calibrate(np.linspace(-0.1, 0.1, len(table)), table.group)
     domain = learn_domain(table.matrix, table.group)
-    estimator = Estimator(table.schema, model, interval, domain, recipe, bounded=True)
-    return Bundle(table.target, table.points, {"all": estimator})
+    estimator = Estimator(table.schema, model, interval, domain, recipe, low=0.0, high=1.0)
+    return Bundle(table.target, {"all": estimator})
 
 
 @pytest.mark.parametrize("linear", ["all", "one", "none"])
@@ -138,7 +138,6 @@ def test_rows_that_lack_a_tier_are_answered_by_the_estimator_without_it(bundle: 
     cheap = bundle.main
     both = Bundle(
         bundle.target,
-        bundle.points,
         {"train": bundle.main, "static": cheap},
         {"train": (("probe/initial_loss",),), "static": ()},
     )

@@ -10,7 +10,7 @@ from predictor.meta.splits import group_folds, random_folds, tuning_folds
 
 def test_scores_of_known_predictions() -> None:
     y = np.array([0.1, 0.2, 0.3, 0.4])
-    found = scores(y, y + np.array([0.02, -0.02, 0.04, 0.0]), np.full(4, 0.25), points=0.01)
+    found = scores(y, y + np.array([0.02, -0.02, 0.04, 0.0]), np.full(4, 0.25), point=0.01)
     assert found["rmse"] == pytest.approx(np.sqrt(0.0024 / 4))
     assert found["mae"] == pytest.approx(0.02)
     assert found["r2"] == pytest.approx(1 - 0.0024 / 0.05)

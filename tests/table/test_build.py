@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from predictor.errors import TableError
+from predictor.errors import ConfigError, TableError
 from predictor.schema import RunRecord
 from predictor.table import build, feature_row
 from tests.synthetic_runs import record, records, row_hash
@@ -73,7 +73,7 @@ def test_a_constant_target() -> None:
 
 
 def test_a_target_that_is_no_score() -> None:
-    with pytest.raises(TableError, match="target 'train/loss'"):
+    with pytest.raises(ConfigError, match="target 'train/loss'"):
         build(records(12), target="train/loss")
 
 
