@@ -7,11 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from predictor.config import FinetuneConfig
 from predictor.progress import Progress
 from predictor.schema import RunRecord, keys
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from predictor.flows.sweep import SweepConfig
     from predictor.schema.targets import Target
     from predictor.sweep import Plan
@@ -182,7 +186,7 @@ def _seen(plan: Plan, records: Sequence[RunRecord]) -> list[Seen]:
 
 
 def _interest(config: SweepConfig, plan: Plan, progress: Progress) -> Callable[[Sequence[Point]], Sequence[float]]:
-    """How much a run would teach: the part of its predicted interval that is better than the surest bound of all.
+    """How much a run would teach, by :func:`instructive`.
 
     A run whose interval is worse than that cannot be the best whatever comes; a sure one teaches little.
     """
@@ -209,12 +213,16 @@ def _interest(config: SweepConfig, plan: Plan, progress: Progress) -> Callable[[
             record = RunRecord(hp=hp_values(fine_tune.hyperparameters), probe=static[point.dataset])
             rows.append(feature_row(record))
         predicted = predictor.predict(pd.DataFrame(rows))
-        sign = predictor.bundle.target.sign
-        ends = pd.concat([sign * predicted["lower"], sign * predicted["upper"]], axis=1)
-        worst, best = ends.min(axis=1), ends.max(axis=1)
-        return list((best - worst.clip(lower=worst.max())).clip(lower=0.0))
+        return instructive(predicted, predictor.bundle.target.sign)
 
     return interest
+
+
+def instructive(predicted: pd.DataFrame, sign: float) -> list[float]:
+    """For each row the part of its interval, `lower` to `upper`, that is better than the surest bound of all rows."""
+    ends = np.sort(sign * predicted[["lower", "upper"]].to_numpy(), axis=1)
+    worst, best = ends[:, 0], ends[:, 1]
+    return np.maximum(best - np.maximum(worst, worst.max()), 0.0).tolist()
 
 
 def _seconds(records: Sequence[RunRecord]) -> float | None:

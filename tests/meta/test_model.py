@@ -93,6 +93,7 @@ def test_files_restore_the_bundle_to_the_bit(bundle: Bundle, table: Table, tmp_p
     restored = Bundle.load(tmp_path)
     pd.testing.assert_frame_equal(restored.predict(table.rows), bundle.predict(table.rows), check_exact=True)
     assert restored.reasons(table.rows.head(2)) == bundle.reasons(table.rows.head(2))
+    assert restored.target == table.target
     assert all(path.suffix in (".json", ".txt") for path in tmp_path.iterdir())
 
 
@@ -105,6 +106,18 @@ def test_a_folder_without_a_predictor_or_with_another_format(bundle: Bundle, tmp
     with pytest.raises(RegistryError, match="format 99") as caught:
         Bundle.load(tmp_path)
     assert "train and register it again" in str(caught.value)
+
+
+def test_a_predictor_of_the_format_before_targets_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    bundle.save(tmp_path)
+    content = json.loads((tmp_path / "predictor.json").read_text())
+    for estimator in content["estimators"]:
+        del estimator["low"], estimator["high"]
+        estimator["bounded"] = True
+    old = {**content, "format": 2, "target": "score/exact_match", "points": 0.01}
+    (tmp_path / "predictor.json").write_text(json.dumps(old))
+    with pytest.raises(RegistryError, match=r"the predictor has format 2[\s\S]*train and register it again"):
+        Bundle.load(tmp_path)
 
 
 def test_predictions_have_an_interval_within_the_unit_range(bundle: Bundle, table: Table) -> None:

@@ -103,6 +103,23 @@ def test_seeds_are_averaged_and_their_spread_is_the_noise() -> None:
     assert np.isnan(each.noise.seed)
 
 
+def test_only_a_share_gets_an_error_that_no_run_has_measured() -> None:
+    runs = [
+        dataclasses.replace(each, scores={**each.scores, "f1": each.scores["exact_match"], **told})
+        for each, told in zip(records(12), [{"f1_se": 0.03}] * 6 + [{}] * 6, strict=True)
+    ]
+    share, mean = build(runs), build(runs, "score/f1")
+    assert share.sampling_se == pytest.approx(np.sqrt(share.y * (1 - share.y) / 200))
+    assert mean.sampling_se[:6].tolist() == [0.03] * 6
+    assert np.isnan(mean.sampling_se[6:]).all()
+
+
+def test_a_target_that_no_task_declares() -> None:
+    with pytest.raises(ConfigError, match="no task declares the target 'score/exakt_match'") as caught:
+        build(records(12), "score/exakt_match")
+    assert "did you mean 'score/exact_match'?" in str(caught.value)
+
+
 def _mixed(count: int) -> list[RunRecord]:
     """Runs in no order, with one seed or several, different sets of features, and values that are not known."""
     rng = np.random.default_rng(0)

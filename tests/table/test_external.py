@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictor.errors import TableError
+import predictor.tasks  # noqa: F401 - declares the targets
+from predictor.errors import ConfigError, TableError
+from predictor.schema.targets import TARGETS
 from predictor.table import Table
 
 
@@ -69,6 +71,30 @@ def test_faults_are_named(csv: Path, changes: dict[str, str], message: str) -> N
     with pytest.raises(TableError) as caught:
         Table.from_file(csv, **{"target": "score", "group": "language", **changes})
     assert message in str(caught.value)
+
+
+def test_the_unit_is_what_the_user_says_and_is_not_guessed_from_the_values(tmp_path: Path) -> None:
+    path = tmp_path / "shares.csv"
+    scores = np.linspace(0.1, 0.9, 12)
+    pd.DataFrame({"g": list("abcd") * 3, "x": range(12), "acc": scores, "score/f1": scores}).to_csv(path, index=False)
+    plain = Table.from_file(path, target="acc", group="g")
+    assert (plain.target.unit, plain.target.point, plain.target.low, plain.target.sign) == ("", 1.0, None, 1.0)
+    share = Table.from_file(path, target="acc", group="g", unit="fraction", direction="lower")
+    assert (share.target.point, share.target.low, share.target.high, share.target.sign) == (0.01, 0.0, 1.0, -1.0)
+    assert share.digest == plain.digest
+    assert (share.column, share.target.name) == ("acc", "acc")
+    # A column that is called as a task's score is that score, unless the user says otherwise.
+    assert Table.from_file(path, target="score/f1", group="g").target == TARGETS.get("f1")
+    assert Table.from_file(path, target="score/f1", group="g", unit="points").target.unit == "points"
+    with pytest.raises(ConfigError, match="direction='down' is unknown"):
+        Table.from_file(path, target="acc", group="g", direction="down")
+
+
+def test_a_fraction_outside_its_bounds_is_refused(csv: Path) -> None:
+    with pytest.raises(TableError, match=r"score is \S+ in one of \d+ such rows") as caught:
+        Table.from_file(csv, target="score", group="language", unit="fraction")
+    assert "score, a fraction, is in [0, 1]" in str(caught.value)
+    assert "-P unit=points" in str(caught.value)
 
 
 def test_a_file_that_is_absent_or_no_table(tmp_path: Path) -> None:
