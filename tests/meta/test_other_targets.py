@@ -12,6 +12,7 @@ import pytest
 from predictor.catalog import Catalog
 from predictor.data.example import Example, Message
 from predictor.meta.bundle import Bundle
+from predictor.meta.scores import cost_saved
 from predictor.meta.train import Trained, train
 from predictor.meta.tune import Budget
 from predictor.registry import Candidate, ranking
@@ -153,7 +154,9 @@ def test_a_choice_is_judged_by_the_lowest_loss(trained: Trained, table: Table) -
     grouped = trained.grouped
     chosen = table.y[int(np.argmin(grouped.predicted))]
     assert grouped.metrics["regret_top1"] == pytest.approx(chosen - table.y.min())
-    assert grouped.metrics["cost_saved"] > 0.2
+    saved = [cost_saved(table.y, grouped.predicted, table.tasks, table.price, sign) for sign in (-1.0, 1.0)]
+    assert grouped.metrics["cost_saved"] == pytest.approx(saved[0])
+    assert saved[0] != pytest.approx(saved[1])
 
 
 def test_the_line_through_its_own_zero_shot_score_is_a_baseline(trained: Trained) -> None:
