@@ -23,7 +23,7 @@ import pandas as pd  # noqa: E402
 from predictor.meta.scores import spearman  # noqa: E402
 from predictor.meta.tune import Budget, tune  # noqa: E402
 from predictor.meta.validate import fit_on, validate  # noqa: E402
-from predictor.table import Table  # noqa: E402
+from predictor.table import Table, from_file  # noqa: E402
 
 MODEL = "m2m100"
 GROUPS = "source_lang,target_lang"
@@ -82,8 +82,12 @@ def peft(folder: Path) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch, "peft.csv")
             runs.merge(wide, left_on="experiment", right_index=True).to_csv(path, index=False)
-            table = Table.from_file(
-                path, "test_acc", "experiment", features="^early|^(r|alpha|lr|wd|opt|trainable|mem_max)$"
+            table = from_file(
+                path,
+                "test_acc",
+                "experiment",
+                features="^early|^(r|alpha|lr|wd|opt|trainable|mem_max)$",
+                unit="fraction",
             )
         budget = replace(Budget.for_rows(len(table)), fits=len(table))
         found = [validate(table, "group", budget, seed=seed, with_baselines=False)[0].metrics for seed in range(SEEDS)]
@@ -98,7 +102,8 @@ def peft(folder: Path) -> None:
 
 
 def translations(path: Path, model: str = MODEL) -> Table:
-    return Table.from_file(path, f"{model}_ft_spBLEU_mean", GROUPS, features=FEATURES.format(model=model))
+    features = FEATURES.format(model=model)
+    return from_file(path, f"{model}_ft_spBLEU_mean", GROUPS, features=features, unit="points")
 
 
 TABLES = {"peft": peft, "nusa": nusa, "mt560": mt560}

@@ -13,7 +13,7 @@ def run(config: PredictConfig, progress: Progress) -> None:
     from predictor.flows.predict import rank_candidates
 
     result = rank_candidates(config, progress)
-    print(f"by {result.predictor.name} version {result.predictor.version}, target {result.predictor.bundle.target}")
+    print(f"by {result.predictor.name} version {result.predictor.version}, target {result.predictor.bundle.target.key}")
     for row in result.ranking.itertuples():
         if row.error:
             print(f"{row.rank:>3}. {row.candidate}: not ranked, {row.error}")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from predictor.schema import keys
+
 if TYPE_CHECKING:
     from predictor.registry import Predictor
 
@@ -19,7 +21,7 @@ def load(
     stage: str | None = None,
     *,
     version: int | None = None,
-    name: str = "finetune-predictor",
+    name: str = keys.MODEL_NAME,
     tracking_uri: str | None = None,
 ) -> Predictor:
     """The registered predictor in a stage (Production when nothing is said), or a version by number.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+import predictor.tasks  # noqa: F401 - declares the targets
 from predictor.schema import RunRecord
 
 

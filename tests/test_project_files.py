@@ -70,7 +70,7 @@ def test_every_dependency_has_a_reason():
 def test_help_names_every_parameter(verb: str):
     import importlib
 
-    from predictor.config import parameters
+    from entrypoints._cli import flags
 
     done = subprocess.run(
         [sys.executable, "-m", _mlproject.module_of(verb), "--help"],
@@ -79,8 +79,8 @@ def test_help_names_every_parameter(verb: str):
         text=True,
         check=True,
     )
-    for field in parameters(importlib.import_module(_mlproject.module_of(verb)).CONFIG):
-        assert re.search(rf"^  {field.name} ", done.stdout, re.M), field.name
+    for name in flags(importlib.import_module(_mlproject.module_of(verb)).CONFIG):
+        assert re.search(rf"^  --{name} ", done.stdout, re.M), name
 
 
 def test_the_repository_speaks_of_the_project_alone():

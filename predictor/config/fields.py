@@ -49,7 +49,7 @@ def param(default: Any, help: str, **rule: Any) -> Any:
 
 
 @functools.cache
-def own_parameters(cls: type) -> dict[str, Parameter]:
+def own_parameters(cls: Any) -> dict[str, Parameter]:
     """The fields of a flat configuration by name: those that it declares itself first, then those that it inherits."""
     own = inspect.get_annotations(cls)
     hints = typing.get_type_hints(cls)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -235,8 +235,12 @@ def sections_of(cls: type) -> dict[str, dict[str, Parameter]]:
 
 
 @functools.cache
+def _cached_parts(cls: Hashable) -> tuple[_Part, ...]:
+    return tuple(_made_parts(typing.cast(type, cls)))
+
+
 def _parts(cls: type) -> tuple[_Part, ...]:
-    return tuple(_made_parts(cls))
+    return _cached_parts(typing.cast(Hashable, cls))  # a class is hashable, whatever its instances are
 
 
 def _made_parts(cls: type) -> Iterator[_Part]:
@@ -252,7 +256,6 @@ def _made_parts(cls: type) -> Iterator[_Part]:
             yield _Part(field.name, own_parameters(cls)[field.name])
 
 
-@functools.cache
 def _choices(cls: type) -> tuple[_Part, ...]:
     found: list[_Part] = []
     for part in _parts(cls):

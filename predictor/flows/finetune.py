@@ -64,7 +64,7 @@ def finetune(
         learning_curve(curves, trial.probe_steps).savefig(run.artifacts / "learning_curve.png", dpi=110)
         record = dataclasses.replace(
             trial.record(keys.KIND_FINETUNE),
-            scores=evaluation.metrics(trial.materials.task.headline),
+            scores=evaluation.metrics(),
             costs=trial.costs(tuned),
             complete=True,
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from predictor.config import check, param, split_list
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
+from predictor.schema.targets import DIRECTIONS
 
 if TYPE_CHECKING:
     from predictor.meta.train import Trained
@@ -16,14 +16,22 @@ if TYPE_CHECKING:
     from predictor.table import Table
     from predictor.tracking import TrackedRun
 
-MODEL_NAME = "finetune-predictor"
-
 
 @dataclass(frozen=True)
 class MetaConfig:
     """What a predictor is trained on, and how much work goes into it."""
 
     target: str = param("score/exact_match", "what is predicted: score/<name>, or a column of table")
+    unit: str = param(
+        "",
+        "unit of a target that no task declares: fraction (0 to 1), points, nats, seconds, …; empty for a plain number "
+        "in a column of table",
+    )
+    direction: str = param(
+        "",
+        "higher or lower: which is better, of a target that no task declares; empty means higher",
+        choices=DIRECTIONS,
+    )
     experiments: str = param("", "MLflow experiments whose runs teach, separated by commas; empty reads all")
     parent: str = param("", "id of a run; only its child runs teach; empty takes runs of any parent")
     table: str = param("", "a .csv or .parquet file with one fine-tune a row, instead of the tracking store")
@@ -44,7 +52,7 @@ class MetaConfig:
     n_trials: int = param(0, "Optuna trials of the final tuning; 0 chooses by the number of rows", least=0, most=10_000)
     seed: int = param(0, "seeds the splits, the tuning and the boosters", least=0)
     threads: int = param(1, "threads of LightGBM", least=1)
-    model_name: str = param(MODEL_NAME, "name under which the predictor is registered; empty registers nothing")
+    model_name: str = param(keys.MODEL_NAME, "name under which the predictor is registered; empty registers nothing")
 
 
 @dataclass(frozen=True)
@@ -74,11 +82,14 @@ def train_predictor(
     """Train a predictor, record it as a run of kind `meta` with a child run for each validation, and register it.
 
     Raises:
+        ConfigError: a target that no task declares and of which nothing is said.
         TableError: nothing to learn from, with what was skipped and why. TrackingError, RegistryError: MLflow's stores.
     """
-    from predictor.flows.meta_report import write_figures
+    from predictor.meta.known import known_features
     from predictor.meta.train import train
     from predictor.registry import register
+    from predictor.report.logged import metrics, version_tags
+    from predictor.report.meta_report import write_figures
     from predictor.report.summary import summary
     from predictor.tracking import tracked_run
 
@@ -88,7 +99,7 @@ def train_predictor(
         experiment=experiment,
         tracking_uri=tracking_uri,
         run_name=f"predictor of {config.target}",
-        params={f"meta/{name}": str(value) for name, value in asdict(config).items()},
+        params={f"{keys.META}{name}": str(value) for name, value in asdict(config).items()},
     ) as run:
         progress.stage("read the runs")
         table = _table(config)
@@ -96,7 +107,7 @@ def train_predictor(
             f"{len(table)} rows, {len(set(map(str, table.group)))} groups, {len(table.schema.columns)} features"
         )
         progress.stage("train the predictor")
-        tiers, meanings = _known_features(table)
+        tiers, meanings = known_features(table.schema.names)
         trained = train(
             table,
             splits=split_list(config.split),
@@ -121,8 +132,8 @@ def train_predictor(
             trained.tiers,
             trained.growth.rmse_after(50) if trained.growth else None,
         )
-        (run.artifacts / "summary.txt").write_text("\n".join(lines) + "\n")
-        tags = _version_tags(table, trained)
+        (run.artifacts / "summary.txt").write_text("\n".join([*lines, ""]))
+        tags = version_tags(table, trained)
         version = 0
         if config.model_name:
             progress.stage("register")
@@ -134,88 +145,39 @@ def train_predictor(
                 training_runs=[run_id for unit in table.run_ids for run_id in unit],
                 tags=tags,
             )
-        run.finish(metrics=_metrics(table, trained), tags={"predictor.table_digest": table.digest})
+        run.finish(metrics=metrics(table, trained), tags={keys.TAG_TABLE_DIGEST: table.digest})
         return MetaResult(version, run.run_id, trained, table, tuple(lines))
 
 
 def _table(config: MetaConfig) -> Table:
     from predictor import tracking
-    from predictor.table import Table, build
+    from predictor.schema.targets import target_of
+    from predictor.table import build, from_file
 
     if config.table:
-        return Table.from_file(
-            config.table, config.target, config.group, config.features, config.exclude, config.rank_within
+        return from_file(
+            config.table,
+            config.target,
+            config.group,
+            config.features,
+            config.exclude,
+            config.rank_within,
+            unit=config.unit,
+            direction=config.direction,
         )
+    target = target_of(config.target, unit=config.unit, direction=config.direction)
     records = tracking.read_records(split_list(config.experiments) or None, parent=config.parent or None)
     source = f"experiments {config.experiments}" if config.experiments else "all experiments of the tracking store"
-    return build(records, config.target, average_seeds=config.average_seeds, source=source)
-
-
-def _known_features(table: Table) -> tuple[dict[str, str], dict[str, str]]:
-    """Price tier and meaning of the table's columns that are features of our probe."""
-    from predictor.errors import ConfigError
-    from predictor.probe import lookup
-
-    tiers, meanings = {}, {}
-    for name in table.schema.names:
-        if name.startswith(keys.PROBE):
-            try:
-                feature = lookup(name)
-            except ConfigError:  # a store may hold features of another version of the probe
-                continue
-            tiers[name], meanings[name] = feature.tier, feature.meaning
-    return tiers, meanings
-
-
-def _metrics(table: Table, trained: Trained) -> dict[str, float]:
-    metrics = {
-        "table/rows": float(len(table)),
-        "table/groups": float(len(set(map(str, table.group)))),
-        "table/features": float(len(table.schema.columns)),
-        "table/skipped": float(sum(table.skipped.values())),
-        "table/noise_floor": table.noise.floor,
-        "tuning/rmse": trained.tuned.rmse,
-        "validation/permuted/r2": trained.permuted_r2,
-        "interval/half_width": trained.bundle.main.interval.half_width,
-    }
-    for name, validation in trained.validations.items():
-        metrics.update({f"validation/{name}/{metric}": value for metric, value in validation.metrics.items()})
-        metrics.update({f"baseline/{name}/{each}_rmse": found["rmse"] for each, found in validation.baselines.items()})
-    for group, steps in (("steps", trained.steps), ("tiers", trained.tiers)):
-        metrics.update({f"{group}/{step.name.replace(' ', '_')}_rmse": step.metrics["rmse"] for step in steps})
-    return _finite(metrics)
+    return build(records, target, average_seeds=config.average_seeds, source=source)
 
 
 def _child(validation: Validation, parent: TrackedRun) -> None:
     """A run of its own for each validation, and for each baseline within it: the UI compares runs."""
+    from predictor.report.logged import finite
     from predictor.tracking import tracked_run
 
     with tracked_run(keys.KIND_META, run_name=f"validation {validation.split}") as child:
-        child.finish(metrics=_finite({f"validation/{name}": value for name, value in validation.metrics.items()}))
+        child.finish(metrics=finite({f"{keys.VALIDATION}{name}": value for name, value in validation.metrics.items()}))
     for name, metrics in validation.baselines.items():
         with tracked_run(keys.KIND_META, run_name=f"{validation.split} baseline {name}") as child:
-            child.finish(metrics=_finite({f"validation/{metric}": value for metric, value in metrics.items()}))
-
-
-def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Without what could not be measured: a chart of NaN says nothing."""
-    return {name: value for name, value in metrics.items() if value == value}
-
-
-def _version_tags(table: Table, trained: Trained) -> dict[str, str]:
-    """What a person, and the promotion gate, want to know about a version."""
-    name, rmse = trained.grouped.best_baseline
-    tags = {
-        "predictor.target": table.target,
-        "predictor.table_digest": table.digest,
-        "predictor.rows": str(len(table)),
-        "predictor.groups": str(len(set(map(str, table.group)))),
-        "predictor.training_runs": str(sum(len(unit) for unit in table.run_ids)),
-        "baseline/group/name": name,
-        "baseline/group/rmse": repr(rmse),
-        "validation/permuted/r2": repr(trained.permuted_r2),
-    }
-    for split, validation in trained.validations.items():
-        for metric in ("rmse", "mae", "r2", "spearman", "coverage"):
-            tags[f"validation/{split}/{metric}"] = repr(validation.metrics[metric])
-    return tags
+            child.finish(metrics=finite({f"{keys.VALIDATION}{metric}": value for metric, value in metrics.items()}))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from predictor.config import Sectioned, check, nested, param, section, split_list
 from predictor.errors import ConfigError, PredictorError
-from predictor.flows.meta import MODEL_NAME
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
 from predictor.trial.config import WITHOUT_EFFECT, FinetuneConfig, finetune_config, hyperparameters_of
@@ -27,9 +26,9 @@ class Ranking:
     grid: str = param(
         "", "a .json or .yaml file of hyperparameter lists; each combination is ranked for each candidate"
     )
-    stage: str = param("Production", "stage of the predictor", choices=("Staging", "Production", "Archived", "None"))
+    stage: str = param(keys.STAGE_PRODUCTION, "stage of the predictor", choices=keys.STAGES)
     version: int = param(0, "number of the predictor's version; 0 takes the one in stage", least=0)
-    model_name: str = param(MODEL_NAME, "name of the registered predictor")
+    model_name: str = param(keys.MODEL_NAME, "name of the registered predictor")
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def rank_candidates(
         experiment=experiment,
         tracking_uri=tracking_uri,
         run_name=f"rank {len(candidates)} candidates",
-        params={f"predict/{name}": str(value) for name, value in config.values().items()},
+        params={f"{keys.PREDICT}{name}": str(value) for name, value in config.values().items()},
     ) as run:
         # Before any probe is paid for: is there a predictor?
         loaded = load_predictor(
@@ -112,8 +111,8 @@ def rank_candidates(
                 rule="at least one dataset that can be read",
             )
         run.finish(
-            metrics={"predict/candidates": float(len(probed)), "predict/failed": float(len(failed))},
-            tags={"predictor.model": f"models:/{loaded.name}/{loaded.version}"},
+            metrics={f"{keys.PREDICT}candidates": float(len(probed)), f"{keys.PREDICT}failed": float(len(failed))},
+            tags={keys.TAG_MODEL: f"models:/{loaded.name}/{loaded.version}"},
         )
         return PredictResult(table, loaded, run.run_id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from predictor.config import check, param
-from predictor.flows.meta import MODEL_NAME
+from predictor.schema import keys
 
 
 @dataclass(frozen=True)
@@ -13,10 +13,8 @@ class PromoteConfig:
     """Which version goes where."""
 
     version: int = param(0, "number of the version; 0 takes the newest", least=0)
-    stage: str = param(
-        "Production", "Staging, Production, Archived or None", choices=("Staging", "Production", "Archived", "None")
-    )
-    model_name: str = param(MODEL_NAME, "name of the registered model")
+    stage: str = param(keys.STAGE_PRODUCTION, "Staging, Production, Archived or None", choices=keys.STAGES)
+    model_name: str = param(keys.MODEL_NAME, "name of the registered model")
     force: bool = param(False, "promote although the version does not beat the baselines; recorded in its tags")
 
 

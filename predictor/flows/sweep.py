@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from predictor.config import check, param
 from predictor.errors import ConfigError, LeaseLost, ResultsWait
-from predictor.flows.meta import MODEL_NAME
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
 from predictor.sweep import Job, Outcome
-from predictor.sweep.outlook import Identity, Outlook, Wishes, look_ahead, make_sampler, standings
+from predictor.sweep.outlook import Identity, Outlook, Wishes, headline_of, look_ahead, make_sampler, standings
 from predictor.trial.costs import Stopwatch
 
 if TYPE_CHECKING:
@@ -42,8 +41,8 @@ class SweepConfig:
     retry_set_aside: bool = param(False, "try those again that failed or crashed too often")
     dry_run: bool = param(False, "check the plan, say what would run and how long it takes, and run nothing")
     lease_s: float = param(300.0, "seconds of silence after which another host's fine-tune counts as lost", least=2.0)
-    stage: str = param("Production", "stage of the predictor that sampler=suggest asks")
-    model_name: str = param(MODEL_NAME, "name of that predictor")
+    stage: str = param(keys.STAGE_PRODUCTION, "stage of the predictor that sampler=suggest asks")
+    model_name: str = param(keys.MODEL_NAME, "name of that predictor")
 
 
 @dataclass(frozen=True)
@@ -148,6 +147,7 @@ def _sweep(config: SweepConfig, plan: Plan, run: TrackedRun, progress: Progress,
             identify,
             retries=config.retries,
             most=config.max_runs or None,
+            sign=headline_of(plan).sign,
             on_outcome=live.add,
             on_death=on_death,
         )
@@ -171,7 +171,7 @@ def _interest(config: SweepConfig, plan: Plan, progress: Progress) -> Interest |
     from predictor.sweep.interest import interest_of
 
     predictor = load_predictor(stage=config.stage, version=None, name=config.model_name)
-    return interest_of(predictor.predict, plan, progress)
+    return interest_of(predictor.predict, predictor.bundle.target.sign, plan, progress)
 
 
 def make_work(tracking_uri: str, experiment: str, parent: str, plan: str, lease_s: float) -> Callable[[Job], Outcome]:

@@ -29,4 +29,4 @@ def reading_scores(folder: Path, progress: Progress = SILENT) -> dict[str, float
         for hit, example in zip(found, examples, strict=True)
         if example.extra["phrasing"] < BY_NAME[example.extra["relation"]].met
     ]
-    return {**evaluation.scores.mean, "contains": sum(found) / len(found), "contains_met": sum(met) / len(met)}
+    return {**evaluation.scores.values, "contains": sum(found) / len(found), "contains_met": sum(met) / len(met)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +10,9 @@ from predictor.meta.linear import Linear, fit_linear
 from predictor.meta.model import Recipe, fit
 from predictor.meta.settings import Settings
 from predictor.meta.splits import tuning_folds
+from predictor.probe import FEATURES
+from predictor.probe.feature import HEADLINE
+from predictor.schema import keys
 from predictor.table import Table
 
 Guess = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -18,26 +20,18 @@ Guess = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 ALPHAS = (0.01, 0.1, 1.0, 10.0)
 
-SINGLE = {
-    "zero_shot": r"^probe/zero_shot_{score}$",
-    "size_only": r"^probe/dataset_size$",
-    "initial_loss_only": r"^probe/initial_loss$",
-    "early_loss_only": r"^probe/early_loss$",
-    "early_score_only": r"^probe/early_{score}$",
-}
-"""Baseline → the one feature that it draws a line through; `{score}` is the target's name."""
-
 
 def baselines(table: Table) -> dict[str, Guess]:
     """The baselines that this table has the columns for, by name."""
-    score = re.escape(table.target.rpartition("/")[2])
     names = table.schema.names
     chosen: dict[str, Guess] = {"mean": lambda train, test: np.full(len(test), table.y[train].mean())}
-    for name, pattern in SINGLE.items():
-        found = [j for j, column in enumerate(names) if re.search(pattern.format(score=score), column)]
-        if found:
-            chosen[name] = _line(table, found[0])
-    hp = [j for j, column in enumerate(names) if column.startswith("hp/")]
+    single = {entry.baseline: entry.name for _, entry in FEATURES if entry.baseline}
+    # Baselines of equal error are shown in this order; that of the catalog would follow the imports.
+    for name in sorted(single, reverse=True):
+        column = keys.PROBE + single[name].replace(HEADLINE, table.target.name)
+        if column in names:
+            chosen[name] = _line(table, names.index(column))
+    hp = [j for j, column in enumerate(names) if column.startswith(keys.HP)]
     if hp:
         chosen["hp_only"] = _trees(table, hp)
     chosen["nearest_dataset"] = _nearest(table)

@@ -16,9 +16,10 @@ from predictor.meta.estimator import Estimator
 from predictor.meta.linear import Linear
 from predictor.meta.price import price
 from predictor.meta.words import reasons
+from predictor.schema.targets import Target
 from predictor.table import FeatureSchema
 
-FORMAT = 2
+FORMAT = 3
 FILE = "predictor.json"
 
 
@@ -30,8 +31,7 @@ class Bundle:
     that the estimator reads.
 
     Attributes:
-        target: what is predicted.
-        points: one point in the target's unit.
+        target: what is predicted: its unit, its bounds, which way is better.
         estimators: name (`all`, or the dearest tier that it reads) → estimator.
         needs: estimator name → for each tier it reads, the columns of that tier.
         price: log seconds of the full fine-tune as a line through the main estimator's features, when prices are known.
@@ -39,8 +39,7 @@ class Bundle:
         about: table digest, validation figures and whatever else tells where the predictor comes from. JSON values.
     """
 
-    target: str
-    points: float
+    target: Target
     estimators: Mapping[str, Estimator]
     needs: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     price: Linear | None = None
@@ -88,7 +87,7 @@ class Bundle:
         """The strongest reasons for each prediction, in words."""
         out: list[list[str]] = [[] for _ in range(len(rows))]
         for name, members in _by(self.route(rows)).items():
-            told = reasons(self.estimators[name], rows.iloc[members], self.points, self.meanings, count)
+            told = reasons(self.estimators[name], rows.iloc[members], self.target, self.meanings, count)
             for i, each in zip(members, told, strict=True):
                 out[i] = each
         return out
@@ -109,8 +108,7 @@ class Bundle:
             estimators.append({"name": name, "needs": self.needs.get(name, ()), "boosters": files, **data})
         content = {
             "format": FORMAT,
-            "target": self.target,
-            "points": self.points,
+            "target": self.target.to_json(),
             "estimators": estimators,
             "price": self.price.to_json() if self.price else None,
             "meanings": dict(self.meanings),
@@ -142,8 +140,7 @@ class Bundle:
             estimators[data["name"]] = Estimator.from_json(data, texts)
             needs[data["name"]] = tuple(tuple(tier) for tier in data["needs"])
         return cls(
-            target=content["target"],
-            points=float(content["points"]),
+            target=Target.from_json(content["target"]),
             estimators=estimators,
             needs=needs,
             price=Linear.from_json(content["price"]) if content["price"] else None,

@@ -25,7 +25,7 @@ class Estimator:
     Attributes:
         schema: the features it was offered; those outside `recipe.kept` still tell whether a row is unusual.
         recipe: how the model was fitted.
-        bounded: the target is a fraction; intervals stay within [0, 1].
+        low, high: intervals stay within these bounds of the target; None without such a bound.
     """
 
     schema: FeatureSchema
@@ -33,7 +33,8 @@ class Estimator:
     interval: Interval
     domain: Domain
     recipe: Recipe
-    bounded: bool
+    low: float | None
+    high: float | None
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         """`prediction`, `lower`, `upper` in the target's unit; `unusual` and the feature that makes a row so."""
@@ -55,10 +56,12 @@ class Estimator:
     def bounds(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of the interval around predictions, (n,) each."""
         lower, upper = prediction - self.interval.half_width, prediction + self.interval.half_width
-        if not self.bounded:
-            return lower, upper
         # The prediction itself is not clipped: its contributions must add up to it.
-        return np.minimum(np.maximum(lower, 0.0), prediction), np.maximum(np.minimum(upper, 1.0), prediction)
+        if self.low is not None:
+            lower = np.minimum(np.maximum(lower, self.low), prediction)
+        if self.high is not None:
+            upper = np.maximum(np.minimum(upper, self.high), prediction)
+        return lower, upper
 
     def _unusual(self, rows: pd.DataFrame, matrix: np.ndarray) -> list[str]:
         excess = self.domain.excess(matrix)
@@ -86,7 +89,8 @@ class Estimator:
             "interval": self.interval.to_json(),
             "domain": self.domain.to_json(),
             "recipe": {"members": [each.to_json() for each in self.recipe.members], "kept": list(self.recipe.kept)},
-            "bounded": self.bounded,
+            "low": self.low,
+            "high": self.high,
         }, texts
 
     @classmethod
@@ -97,5 +101,6 @@ class Estimator:
             interval=Interval(**data["interval"]),
             domain=Domain.from_json(data["domain"]),
             recipe=Recipe(tuple(Settings(**each) for each in data["recipe"]["members"]), tuple(data["recipe"]["kept"])),
-            bounded=bool(data["bounded"]),
+            low=data["low"],
+            high=data["high"],
         )

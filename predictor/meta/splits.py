@@ -12,8 +12,10 @@ Fold = tuple[np.ndarray, np.ndarray]
 
 def random_folds(n: int, folds: int, seed: int) -> list[Fold]:
     """K-fold over single rows: near-copies of a test row may teach, so its error is too good for new datasets."""
+    from sklearn.model_selection import KFold  # a stored version imports this file, and needs no scikit-learn
+
     order = np.random.default_rng(seed).permutation(n)
-    return [(np.sort(np.setdiff1d(order, part)), np.sort(part)) for part in np.array_split(order, min(folds, n))]
+    return [(np.sort(order[train]), np.sort(order[test])) for train, test in KFold(min(folds, n)).split(order)]
 
 
 def group_folds(groups: Sequence[object] | np.ndarray, folds: int, seed: int) -> list[Fold]:
@@ -21,6 +23,9 @@ def group_folds(groups: Sequence[object] | np.ndarray, folds: int, seed: int) ->
 
     As many folds as groups give leave-one-group-out. With fewer, the largest groups are dealt first, each to the fold
     that holds the fewest rows, so that folds are of about equal size.
+
+    scikit-learn's GroupKFold deals in the same way, but breaks ties of equal groups by an unstable sort whose order
+    depends on the CPU, and its shuffled form looks at no sizes; LeaveOneGroupOut has the same folds in another order.
     """
     labels, codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     sizes = np.bincount(codes)

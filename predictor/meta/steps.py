@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,14 +11,10 @@ from predictor.config import TIERS
 from predictor.meta.model import Recipe
 from predictor.meta.settings import Settings
 from predictor.meta.validate import Validation, measure, out_of_fold
+from predictor.probe import FEATURES
+from predictor.schema import keys
 from predictor.table import Table
 
-FIRST = re.compile(
-    r"^(hp/.*|probe/(dataset_size|initial_loss|output_semantic_diversity|input_output_similarity|perplexity|loss_decay"
-    r"|gradient_norm_mean))$"
-)
-"""The features that the rough predictor reads: Hj, size, initial loss, semantic diversity of the outputs, similarity of
-input and output, perplexity, loss decay, mean gradient norm."""
 DEFAULT = Settings(linear="none")
 
 
@@ -41,14 +36,15 @@ class Step:
 
 
 def steps(table: Table, grouped: Validation, tiers: Mapping[str, str], seed: int, threads: int) -> list[Step]:
-    """Rough (first features, LightGBM as it comes), all features, screened features, and refined (tuned).
+    """Rough (Hj and features marked so, LightGBM as it comes), all features, screened features, and refined (tuned).
 
     Args:
         grouped: the validation whose folds, screenings and settings are used, so that nothing here sees a tested row.
         tiers: feature → price tier.
     """
     names = table.schema.names
-    first = tuple(j for j, name in enumerate(names) if FIRST.match(name))
+    marked = {keys.PROBE + name for name, feature in FEATURES if feature.rough}
+    first = tuple(j for j, name in enumerate(names) if name.startswith(keys.HP) or name in marked)
     rough, screened = Recipe((replace(DEFAULT, screened=True),), first), replace(DEFAULT, screened=True)
     recipes: dict[str, list[Recipe]] = {}
     if first:

@@ -122,7 +122,6 @@ def train(
     return Trained(
         bundle=Bundle(
             target=table.target,
-            points=table.points,
             estimators=estimators,
             needs={name: needs(table, tiers, name) for name in estimators if name != "all"},
             price=fit_price(table.matrix, table.price, table.schema.categorical),
@@ -147,7 +146,8 @@ def _estimator(table: Table, recipe: Recipe, out_of_group: np.ndarray, seed: int
         interval=calibrate(out_of_group - table.y, table.group, LEVEL),
         domain=learn_domain(table.matrix, table.group, seed),
         recipe=recipe,
-        bounded=table.points == 0.01,
+        low=table.target.low,
+        high=table.target.high,
     )
 
 

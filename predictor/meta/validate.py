@@ -179,9 +179,9 @@ def measure(table: Table, predicted: np.ndarray, reference: np.ndarray, labels: 
     `coverage` is the share of rows inside a 90 % interval calibrated on the other groups' errors.
     """
     y = table.y
-    out = scores(y, predicted, reference, table.points)
-    out.update(regret(y, predicted, table.tasks))
-    out["cost_saved"] = cost_saved(y, predicted, table.tasks, table.price)
+    out = scores(y, predicted, reference, table.target.point)
+    out.update(regret(y, predicted, table.tasks, table.target.sign))
+    out["cost_saved"] = cost_saved(y, predicted, table.tasks, table.price, table.target.sign)
     _, codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
     out["rmse_group_mean"] = float(group_errors(predicted - y, codes).mean())
     out["coverage"] = float(np.mean(coverage(predicted - y, labels, LEVEL)))

@@ -8,17 +8,18 @@ import numpy as np
 import pandas as pd
 
 from predictor.meta.estimator import Estimator
+from predictor.schema.targets import Target
 
 
 def reasons(
-    estimator: Estimator, rows: pd.DataFrame, points: float, meanings: Mapping[str, str], count: int = 3
+    estimator: Estimator, rows: pd.DataFrame, target: Target, meanings: Mapping[str, str], count: int = 3
 ) -> list[list[str]]:
     """For each row, its strongest contributions as sentences, strongest first.
 
     Args:
-        points: one point in the target's unit.
+        target: what is predicted.
         meanings: feature → its meaning in plain words; the bare name stands for those without.
-        count: reasons for each row at most; contributions below a twentieth of a point are left out.
+        count: reasons for each row at most; contributions that would read as 0 are left out.
     """
     matrix = estimator.schema.matrix(rows)
     values = estimator.model.contributions(matrix)[:, :-1]
@@ -27,18 +28,20 @@ def reasons(
         strongest = np.argsort(-np.abs(values[i]), kind="stable")[:count]
         told.append(
             [
-                _reason(estimator, j, matrix[i, j], values[i, j] / points, meanings)
+                _reason(estimator, j, matrix[i, j], values[i, j], target, meanings)
                 for j in strongest
-                if abs(values[i, j]) >= 0.05 * points
+                if float(target.text(values[i, j], 1))
             ]
         )
     return told
 
 
-def _reason(estimator: Estimator, column: int, value: float, effect: float, meanings: Mapping[str, str]) -> str:
+def _reason(
+    estimator: Estimator, column: int, value: float, effect: float, target: Target, meanings: Mapping[str, str]
+) -> str:
     feature = estimator.schema.columns[column]
     verb = "raises" if effect > 0 else "lowers"
-    tail = f"{verb} it by {abs(effect):.1f} points"
+    tail = f"{verb} it by {target.text(abs(effect), 1)} {target.points}"
     if np.isnan(value):
         return f"{feature.name} unknown {tail}"
     if feature.kind == "category":

@@ -1,1 +1,1 @@
-"""Pure scorers. All functions return fractions in [0, 1]."""
+"""Pure scorers, and how sure a score is."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,38 +11,31 @@ from predictor.models.base_model import BaseModel
 from predictor.models.generate import generate
 from predictor.models.render import render_prompts
 from predictor.progress import SILENT, Progress
-from predictor.tasks.base import Task, TaskScores
+from predictor.tasks import Task, TaskScores, reported
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Answers (parsed, and as token ids) to the examples in their order, with their scores."""
+    """Answers (parsed, and as token ids) to the examples in their order, with their scores by the task."""
 
+    task: Task
     examples: Sequence[Example]
     answers: Sequence[str]
     answer_ids: Sequence[list[int]]
     scores: TaskScores
 
-    def metrics(self, headline: str) -> dict[str, float]:
-        """Mean scores, the number of questions `n`, and the headline's standard error √(p(1−p)/n)."""
-        n = len(self.examples)
-        p = self.scores.mean[headline]
-        return {**self.scores.mean, "n": float(n), f"{headline}_se": math.sqrt(p * (1.0 - p) / n)}
+    def metrics(self) -> dict[str, float]:
+        """The scores, the number of questions `n`, and the standard errors by the rules of the task's targets."""
+        return reported(self.task, self.scores, len(self.examples))
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
-        """Columns and rows for a person: question, answer, references and scores of each example."""
-        names = list(self.scores.rows)
-        short = {"exact_match": "em"}
+        """Columns and rows for a person, as the task shows a question."""
+        numbers = self.scores.rows
         rows = [
-            [
-                example.question or example.text or "",
-                answer,
-                list(example.answers),
-                *(self.scores.rows[name][i] for name in names),
-            ]
+            self.task.row(example, answer, {name: values[i] for name, values in numbers.items()})
             for i, (example, answer) in enumerate(zip(self.examples, self.answers, strict=True))
         ]
-        return ["question", "answer", "references", *(short.get(name, name) for name in names)], rows
+        return list(rows[0]) if rows else [], [list(row.values()) for row in rows]
 
 
 def evaluate(
@@ -55,4 +47,4 @@ def evaluate(
         model, base.tokenizer, prompts, max_new_tokens=task.max_new_tokens, on_batch=lambda rows: progress.advance(rows)
     )
     answers = [task.parse(text) for text in base.tokenizer.batch_decode(ids, skip_special_tokens=True)]
-    return Evaluation(examples, answers, ids, task.score(answers, examples))
+    return Evaluation(task, examples, answers, ids, task.score(answers, examples))

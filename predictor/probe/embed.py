@@ -95,6 +95,7 @@ def _input(example: Example, task: Task) -> str:
     meaning="how different the answers are from each other in meaning",
     source="mean pairwise cosine distance, Tevet and Berant 2021, Evaluating the Evaluation of Diversity",
     nan=_ONE_ROW,
+    rough=True,
 )
 def output_semantic_diversity(vectors: Vectors) -> float:
     return 1.0 - _mean_pairwise_cosine(vectors.outputs)
@@ -116,6 +117,7 @@ def input_semantic_diversity(vectors: Vectors) -> float:
     unit="cosine",
     meaning="how close the answers are to their prompts in meaning",
     source=_TUNEAHEAD,
+    rough=True,
 )
 def input_output_similarity(vectors: Vectors) -> float:
     """Mean over rows of the cosine of prompt and answer."""

@@ -31,6 +31,8 @@ class Feature:
         source: the paper, equation or project from which the definition comes.
         nan: when the value is NaN; empty when it is always finite.
         compute: from what the tier observed to the value; None for a number that the evaluation itself supplies.
+        baseline: name of the baseline that guesses from this feature alone; empty for none.
+        rough: whether the rough predictor, the first step towards the tuned one, reads it.
     """
 
     name: str
@@ -40,17 +42,21 @@ class Feature:
     source: str
     nan: str = ""
     compute: Compute | None = None
+    baseline: str = ""
+    rough: bool = False
 
 
 FEATURES: Catalog[Feature] = Catalog("probe feature")
 
 
-def feature(*, tier: str, unit: str, meaning: str, source: str, nan: str = "") -> Callable[[Compute], Compute]:
+def feature(
+    *, tier: str, unit: str, meaning: str, source: str, nan: str = "", baseline: str = "", rough: bool = False
+) -> Callable[[Compute], Compute]:
     """Register the decorated function as the feature of its name."""
 
     def register(compute: Compute) -> Compute:
         name = compute.__name__
-        FEATURES.add(name, Feature(name, tier, unit, meaning, source, nan, compute))
+        FEATURES.add(name, Feature(name, tier, unit, meaning, source, nan, compute, baseline, rough))
         return compute
 
     return register

@@ -15,6 +15,8 @@ _TUNEAHEAD = "TuneAhead (arXiv 2606.17660), static features"
     unit="rows",
     meaning="how many training examples there are",
     source="Kaplan et al. 2020, Scaling Laws for Neural Language Models",
+    baseline="size_only",
+    rough=True,
 )
 def dataset_size(texts: Texts) -> float:
     return texts.size

@@ -41,6 +41,8 @@ class Losses:
     meaning="how surprising the base model finds the answers before any training",
     source="cross-entropy over answer tokens, the fine-tune's own objective at step 0",
     nan=_NOT_FINITE,
+    baseline="initial_loss_only",
+    rough=True,
 )
 def initial_loss(losses: Losses) -> float:
     """Mean over all answer tokens, so that a long answer weighs more, as in the training loss."""
@@ -85,6 +87,7 @@ def initial_row_accuracy(losses: Losses) -> float:
     meaning="how unusual the base model finds the dataset's text",
     source="perplexity, Jelinek et al. 1977",
     nan=_NOT_FINITE,
+    rough=True,
 )
 def perplexity(losses: Losses) -> float:
     """exp of the mean over rows of the row's mean loss, over prompt and answer tokens together (a geometric mean)."""
@@ -147,10 +150,11 @@ FEATURES.add(
     Feature(
         f"zero_shot_{HEADLINE}",
         tier="forward",
-        unit="fraction",
+        unit="the score's",
         meaning="the score of the base model before any training, on a development slice",
         source="zero-shot evaluation, Brown et al. 2020, Language Models are Few-Shot Learners",
         nan="the development slice is empty",
+        baseline="zero_shot",
     ),
 )
 

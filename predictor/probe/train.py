@@ -58,6 +58,7 @@ def train_features(trace: Trace) -> dict[str, float]:
     meaning="how high the training loss still is after the probe's steps",
     source="early training loss as a rank, HF PEFT method comparison",
     nan="a loss is not finite",
+    baseline="early_loss_only",
 )
 def early_loss(trace: Trace) -> float:
     """Mean over the last quarter of the steps (at least one)."""
@@ -70,6 +71,7 @@ def early_loss(trace: Trace) -> float:
     meaning="how much of the training loss disappears in the probe's steps",
     source=_TUNEAHEAD,
     nan="a loss is not finite, or the first losses are 0",
+    rough=True,
 )
 def loss_decay(trace: Trace) -> float:
     """(first − last) / first, each the mean over a quarter of the steps (at least one)."""
@@ -100,6 +102,7 @@ def loss_instability(trace: Trace) -> float:
     meaning="how strongly the examples pull at the model",
     source=_TUNEAHEAD,
     nan="a norm is not finite",
+    rough=True,
 )
 def gradient_norm_mean(trace: Trace) -> float:
     return float(np.mean(trace.grad_norms))
@@ -160,10 +163,11 @@ FEATURES.add(
     Feature(
         f"early_{HEADLINE}",
         tier="train",
-        unit="fraction",
+        unit="the score's",
         meaning="the score after the probe's steps, on a development slice",
         source="early stopping by intermediate score, Li et al. 2018, Hyperband",
         nan="the development slice is empty",
+        baseline="early_score_only",
     ),
 )
 

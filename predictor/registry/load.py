@@ -54,7 +54,7 @@ class Predictor:
         return self.bundle.contributions(as_frame(rows))
 
     def rank(self, candidates: Sequence[str | Path | Mapping[str, Any] | RunRecord], **probe: Any) -> pd.DataFrame:
-        """Candidates by predicted score, best first.
+        """Candidates by what is predicted of them, best first.
 
         Args:
             candidates: dataset sources, which are probed first, feature rows, or records.

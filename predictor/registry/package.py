@@ -19,16 +19,17 @@ from mlflow.types import ColSpec, DataType, Schema
 import predictor
 from predictor.meta.bundle import Bundle
 from predictor.registry.faults import registry_faults
+from predictor.schema import keys
 from predictor.table import FeatureSchema
 
-NAME = "finetune-predictor"
+NAME = keys.MODEL_NAME
 FOLDER = "predictor"
 """Where a run keeps the model among its artifacts."""
 RUNS_FILE = "training_runs.json"
 
 # What a served version needs of this package, and no more: it is stored with the version, so that serving does not
 # depend on a checkout, nor on a later one.
-_CODE = ("__init__.py", "errors.py", "catalog.py", "config.py", "schema", "table", "meta")
+_CODE = ("__init__.py", "errors.py", "catalog.py", "config", "schema", "table", "meta")
 _REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas")
 
 

@@ -81,7 +81,8 @@ def features_of(
 
 
 def ranking(bundle: Bundle, candidates: Sequence[Candidate]) -> pd.DataFrame:
-    """One row for each candidate, best first, those with errors last; see :data:`COLUMNS`."""
+    """One row for each candidate, best first (the lowest where lower is better), those with errors last; see
+    :data:`COLUMNS`."""
     good = [candidate for candidate in candidates if not candidate.error]
     table = pd.DataFrame({"candidate": [candidate.name for candidate in candidates]})
     table["error"] = [candidate.error for candidate in candidates]
@@ -94,7 +95,8 @@ def ranking(bundle: Bundle, candidates: Sequence[Candidate]) -> pd.DataFrame:
         predicted.index = table.index[table["error"] == ""]
         table = table.join(predicted)
     table = table.reindex(columns=[name for name in COLUMNS if name != "rank"])
-    order = np.argsort(-table["prediction"].astype(float).fillna(-np.inf).to_numpy(), kind="stable")
+    worth = bundle.target.sign * table["prediction"].astype(float)
+    order = np.argsort(-worth.fillna(-np.inf).to_numpy(), kind="stable")
     table = table.iloc[order].reset_index(drop=True)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     table["advice"] = advice(bundle, table)
@@ -107,16 +109,17 @@ def ranking(bundle: Bundle, candidates: Sequence[Candidate]) -> pd.DataFrame:
 def advice(bundle: Bundle, table: pd.DataFrame) -> list[str]:
     """What to do with each row of a ranking: `train`, `skip` or `probe deeper`; empty for a row with an error.
 
-    Skip what is predicted to end further below the best than the half width of its own interval. Of the rest, probe
-    deeper what a cheaper estimator than the best there is has answered, and train the others.
+    Skip what is predicted to end worse than the best by more than the half width of its own interval. Of the rest,
+    probe deeper what a cheaper estimator than the best there is has answered, and train the others.
     """
     dearest = next(iter(bundle.estimators))
-    best = table["prediction"].max()
+    sign = bundle.target.sign
+    best = (sign * table["prediction"].astype(float)).max()
     advised = []
     for row in table.itertuples():
         if row.error:
             advised.append("")
-        elif best - row.prediction > bundle.estimators[row.estimator].interval.half_width:
+        elif best - sign * row.prediction > bundle.estimators[row.estimator].interval.half_width:
             advised.append("skip")
         else:
             advised.append("train" if row.estimator == dearest else "probe deeper")

@@ -12,11 +12,7 @@ from predictor.catalog import did_you_mean
 from predictor.errors import RegistryError
 from predictor.registry.faults import registry_faults
 from predictor.registry.package import NAME
-
-STAGES = ("None", "Staging", "Production", "Archived")
-ACTIVE = ("Staging", "Production")
-TAG_FORCED = "promotion.forced"
-TAG_GATE = "promotion.gate"
+from predictor.schema import keys
 
 
 def versions(name: str = NAME) -> list[ModelVersion]:
@@ -57,7 +53,7 @@ def find(name: str = NAME, *, stage: str | None = None, version: int | None = No
         chosen = [each for each in known if int(each.version) == version]
         missing = f"version {version} of '{name}' does not exist"
     else:
-        stage = canonical_stage(stage or "Production")
+        stage = canonical_stage(stage or keys.STAGE_PRODUCTION)
         chosen = [each for each in known if each.current_stage == stage]
         missing = f"no version of '{name}' is in stage {stage}"
     if not chosen:
@@ -74,13 +70,13 @@ def find(name: str = NAME, *, stage: str | None = None, version: int | None = No
 
 def canonical_stage(stage: str) -> str:
     """The stage under MLflow's spelling; raises RegistryError for an unknown one."""
-    by_name = {each.lower(): each for each in STAGES}
+    by_name = {each.lower(): each for each in keys.STAGES}
     if stage.lower() not in by_name:
         raise RegistryError(
             f"unknown stage '{stage}'",
             where="-P stage",
-            rule=f"one of: {', '.join(STAGES)}",
-            fix=did_you_mean(stage, STAGES),
+            rule=f"one of: {', '.join(keys.STAGES)}",
+            fix=did_you_mean(stage, keys.STAGES),
         )
     return by_name[stage.lower()]
 
@@ -92,14 +88,14 @@ def gate(version: ModelVersion) -> list[str]:
     groups that they were not calibrated on: within 3 % plus two standard errors of a share over that many groups.
     """
     tags = version.tags
-    needed = ("validation/group/rmse", "baseline/group/rmse", "validation/group/coverage", "predictor.groups")
+    needed = (keys.GROUP_RMSE, keys.BASELINE_RMSE, keys.GROUP_COVERAGE, keys.TAG_GROUPS)
     missing = [name for name in needed if name not in tags]
     if missing:
         return [f"it was registered without {', '.join(missing)}"]
     rmse, baseline, covered, groups = (float(tags[name]) for name in needed)
     faults = []
     if not rmse < baseline:
-        best = tags.get("baseline/group/name", "a baseline")
+        best = tags.get(keys.BASELINE_NAME, "a baseline")
         faults.append(f"its grouped RMSE {rmse:.4g} does not beat {best} with {baseline:.4g}")
     allowed = 0.03 + 2.0 * math.sqrt(0.9 * 0.1 / groups)
     if not abs(covered - 0.9) <= allowed:
@@ -109,7 +105,7 @@ def gate(version: ModelVersion) -> list[str]:
     return faults
 
 
-def promote(version: int, stage: str = "Production", *, name: str = NAME, force: bool = False) -> list[str]:
+def promote(version: int, stage: str = keys.STAGE_PRODUCTION, *, name: str = NAME, force: bool = False) -> list[str]:
     """Move a version to a stage and its alias (the stage in lower case) with it, archiving what was there.
 
     Args:
@@ -123,7 +119,7 @@ def promote(version: int, stage: str = "Production", *, name: str = NAME, force:
     """
     stage = canonical_stage(stage)
     found = find(name, version=version)
-    active = stage in ACTIVE
+    active = stage in keys.ACTIVE_STAGES
     objections = gate(found) if active else []
     if objections and not force:
         where = f"-P version={version} -P stage={stage}"
@@ -136,14 +132,14 @@ def promote(version: int, stage: str = "Production", *, name: str = NAME, force:
     client = MlflowClient()
     with registry_faults(f"promoting version {version} of '{name}'"):
         if active:
-            client.set_model_version_tag(name, str(version), TAG_GATE, "; ".join(objections) or "passed")
-            client.set_model_version_tag(name, str(version), TAG_FORCED, str(bool(objections)).lower())
+            client.set_model_version_tag(name, str(version), keys.TAG_GATE, "; ".join(objections) or "passed")
+            client.set_model_version_tag(name, str(version), keys.TAG_FORCED, str(bool(objections)).lower())
         with warnings.catch_warnings():
             # MLflow calls stages deprecated at every use; the alias of the same meaning is set beside each.
             warnings.simplefilter("ignore", FutureWarning)
             client.transition_model_version_stage(name, str(version), stage, archive_existing_versions=active)
         for alias in client.get_model_version(name, str(version)).aliases:
-            if alias in {each.lower() for each in ACTIVE}:
+            if alias in {each.lower() for each in keys.ACTIVE_STAGES}:
                 client.delete_registered_model_alias(name, alias)
         if active:
             client.set_registered_model_alias(name, stage.lower(), str(version))

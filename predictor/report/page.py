@@ -9,6 +9,8 @@ from io import BytesIO
 
 from matplotlib.figure import Figure
 
+from predictor.schema.targets import Target
+
 Rows = Sequence[Sequence[str]]
 
 _STYLE = """
@@ -59,17 +61,17 @@ class Page:
         )
 
 
-def metric_rows(metrics: Mapping[str, Mapping[str, float]], points: float) -> list[list[str]]:
+def metric_rows(metrics: Mapping[str, Mapping[str, float]], target: Target) -> list[list[str]]:
     """One row of text for each name: errors in points, then R², rank correlation and the share within ±3 points."""
     return [
         [
             name,
-            f"{m['rmse'] / points:.2f}",
-            f"{m['mae'] / points:.2f}",
+            target.text(m["rmse"]),
+            target.text(m["mae"]),
             f"{m['r2']:.2f}",
             f"{m['spearman']:.2f}",
             f"{100 * m['within_3_points']:.0f} %",
-            f"{m['regret_top1'] / points:.2f}",
+            target.text(m["regret_top1"]),
             f"{100 * m['cost_saved']:.0f} %",
             f"{100 * m['coverage']:.0f} %",
         ]

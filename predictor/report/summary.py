@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from predictor.schema.targets import Target
 from predictor.table import Table
 
 
@@ -57,51 +58,54 @@ def summary(
     Args:
         after_50: RMSE to expect after 50 more runs, extrapolated.
     """
-    points = table.points
+    target = table.target
+    points = target.points
     noise = table.noise
     groups = len(set(map(str, table.group)))
     lines = [
         f"{len(table)} rows of {sum(len(unit) for unit in table.run_ids)} runs in {groups} groups, "
-        f"{len(table.schema.columns)} features, target {table.target}",
+        f"{len(table.schema.columns)} features, target {table.column}"
+        + ("" if target.higher_is_better else ", lower is better"),
     ]
     lines += [f"skipped {count} x {reason}" for reason, count in sorted(table.skipped.items())]
     if math.isfinite(noise.floor):
-        seed = f", between seeds {noise.seed / points:.2f}" if math.isfinite(noise.seed) else ", one seed each"
-        lines.append(
-            f"noise floor {noise.floor / points:.2f} points (scored questions {noise.sampling / points:.2f}{seed})"
-        )
-    lines.append(f"{'error in points on rows not seen':<34}{'RMSE':>8}{'MAE':>8}{'R2':>8}{'Spearman':>10}{'in +-3':>8}")
+        seed = f", between seeds {target.text(noise.seed)}" if math.isfinite(noise.seed) else ", one seed each"
+        sampling = target.text(noise.sampling) if math.isfinite(noise.sampling) else "unknown"
+        lines.append(f"noise floor {target.text(noise.floor)} {points} (scored questions {sampling}{seed})")
+    lines.append(
+        f"{f'error in {points} on rows not seen':<34}{'RMSE':>8}{'MAE':>8}{'R2':>8}{'Spearman':>10}{'in +-3':>8}"
+    )
     for split, validation in validations.items():
-        lines.append(_line(f"{split} split ({validation.folds} fits)", validation.metrics, points))
+        lines.append(_line(f"{split} split ({validation.folds} fits)", validation.metrics, target))
         if split == "group":
             ordered = sorted(validation.baselines.items(), key=lambda each: each[1]["rmse"])
-            lines += [_line(f"  baseline {name}", metrics, points) for name, metrics in ordered]
+            lines += [_line(f"  baseline {name}", metrics, target) for name, metrics in ordered]
     lines.append(f"permuted targets: R2 {permuted_r2:+.3f} (a leak would show as a value clearly above 0)")
     grouped = validations["group"].metrics
     promise = "" if interval.guaranteed else "; too few groups to promise 90 %: this is the largest error seen"
     lines.append(
-        f"90 % interval: +-{interval.half_width / points:.1f} points from {interval.groups} groups, "
+        f"90 % interval: +-{target.text(interval.half_width, 1)} {points} from {interval.groups} groups, "
         f"coverage on new groups {100 * grouped['coverage']:.0f} %{promise}"
     )
     if groups < 30:
         lines.append(f"with {groups} groups all these figures are rough: expect them to move as runs are added")
     if steps:
-        lines.append("step by step, RMSE on groups not seen: " + _row(steps, points))
+        lines.append("step by step, RMSE on groups not seen: " + _row(steps, target))
     if tiers:
-        lines.append("with the features of a cheaper tier: " + _row(tiers, points))
+        lines.append("with the features of a cheaper tier: " + _row(tiers, target))
     if after_50 is not None:
-        lines.append(f"50 more runs like these would bring RMSE to about {after_50 / points:.2f} (extrapolated)")
-    strongest = ", ".join(f"{name} {value / points:.1f}" for name, value in list(importance.items())[:5])
-    lines.append(f"strongest features (mean |SHAP|, points): {strongest}")
+        lines.append(f"50 more runs like these would bring RMSE to about {target.text(after_50)} (extrapolated)")
+    strongest = ", ".join(f"{name} {target.text(value, 1)}" for name, value in list(importance.items())[:5])
+    lines.append(f"strongest features (mean |SHAP|, {points}): {strongest}")
     return lines
 
 
-def _row(steps: Sequence[_Step], points: float) -> str:
-    return ", ".join(f"{step.name} ({step.features}) {step.metrics['rmse'] / points:.2f}" for step in steps)
+def _row(steps: Sequence[_Step], target: Target) -> str:
+    return ", ".join(f"{step.name} ({step.features}) {target.text(step.metrics['rmse'])}" for step in steps)
 
 
-def _line(label: str, metrics: Mapping[str, float], points: float) -> str:
+def _line(label: str, metrics: Mapping[str, float], target: Target) -> str:
     return (
-        f"{label:<34}{metrics['rmse'] / points:>8.2f}{metrics['mae'] / points:>8.2f}{metrics['r2']:>8.2f}"
+        f"{label:<34}{target.text(metrics['rmse']):>8}{target.text(metrics['mae']):>8}{metrics['r2']:>8.2f}"
         f"{metrics['spearman']:>10.2f}{100 * metrics['within_3_points']:>7.0f}%"
     )

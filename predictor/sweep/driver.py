@@ -73,6 +73,7 @@ def drive(
     *,
     retries: int,
     most: int | None = None,
+    sign: float = 1.0,
     on_outcome: OnOutcome = lambda outcome, tally: None,
     on_death: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Tally:
@@ -83,10 +84,11 @@ def drive(
         identify: the identity of a configuration.
         retries: further attempts for a configuration that failed.
         most: configurations to consider, done ones included.
+        sign: −1 where a lower score is better.
         on_outcome: called for each outcome that settles a configuration, and for each failure.
         on_death: called when the process of a job has died, before the job is tried again.
     """
-    return _Drive(plan, sampler, executor, standing, identify, retries, most, on_outcome, on_death).run()
+    return _Drive(plan, sampler, executor, standing, identify, retries, most, sign, on_outcome, on_death).run()
 
 
 class _Drive:
@@ -99,13 +101,14 @@ class _Drive:
         identify: Callable[[FinetuneConfig], str],
         retries: int,
         most: int | None,
+        sign: float,
         on_outcome: OnOutcome,
         on_death: Callable[[Outcome], None],
     ) -> None:
         self.plan, self.sampler, self.executor = plan, sampler, executor
         self.standing = {key: Standing(**vars(value)) for key, value in standing.items()}
         self.identify, self.retries, self.most, self.on_outcome = identify, retries, most, on_outcome
-        self.on_death = on_death
+        self.sign, self.on_death = sign, on_death
         self.tally = Tally()
         if sampler.total is not None:
             total = sampler.total * len(plan.seeds)
@@ -223,7 +226,7 @@ class _Drive:
         number, point = self.points[outcome.job.identity]
         if math.isfinite(outcome.score):
             self.scores[number].append(outcome.score)
-            if self.tally.best is None or outcome.score > self.tally.best.score:
+            if self.tally.best is None or self.sign * (outcome.score - self.tally.best.score) > 0:
                 self.tally.best = outcome
             if len(self.scores[number]) == len(self.plan.seeds):
                 self.sampler.tell(point, sum(self.scores[number]) / len(self.scores[number]))

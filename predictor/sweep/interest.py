@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from predictor.probe import static_features
 from predictor.progress import Progress
 from predictor.schema import RunRecord
@@ -20,10 +22,13 @@ Predict = Callable[["pd.DataFrame"], "pd.DataFrame"]
 """Feature rows → `lower` and `upper` end of the interval of each."""
 
 
-def interest_of(predict: Predict, plan: Plan, progress: Progress) -> Interest:
-    """The part of a run's predicted interval that lies above the best lower bound of all.
+def interest_of(predict: Predict, sign: float, plan: Plan, progress: Progress) -> Interest:
+    """How much a run at each point of the plan would teach, by :func:`instructive`.
 
-    A run whose interval lies below that cannot be the best whatever comes; a sure one teaches little.
+    A run whose interval is worse than the surest bound cannot be the best whatever comes; a sure one teaches little.
+
+    Args:
+        sign: 1 where a higher target is better, −1 where a lower one is.
     """
     import pandas as pd
 
@@ -38,8 +43,13 @@ def interest_of(predict: Predict, plan: Plan, progress: Progress) -> Interest:
                 static[point.dataset] = static_features(materials.train, materials.task)
                 progress.advance(1)
             rows.append(feature_row(RunRecord(hp=config.hyperparameters.logged(), probe=static[point.dataset])))
-        predicted = predict(pd.DataFrame(rows))
-        best = predicted["lower"].max()
-        return list((predicted["upper"] - predicted["lower"].clip(lower=best)).clip(lower=0.0))
+        return instructive(predict(pd.DataFrame(rows)), sign)
 
     return interest
+
+
+def instructive(predicted: pd.DataFrame, sign: float) -> list[float]:
+    """For each row the part of its interval, `lower` to `upper`, that is better than the surest bound of all rows."""
+    ends = np.sort(sign * predicted[["lower", "upper"]].to_numpy(), axis=1)
+    worst, best = ends[:, 0], ends[:, 1]
+    return np.maximum(best - np.maximum(worst, worst.max()), 0.0).tolist()

@@ -24,7 +24,7 @@ class Outcome:
     Attributes:
         status: `finished`; `done` before by somebody; `busy` with somebody else; `failed`; `crashed` with its process
             (`message` names the signal); `killed` from outside.
-        score: the headline score (a fraction), when finished or done.
+        score: the headline score, when finished or done.
         seconds: that the worker spent on it.
         preparation_s: of these, before the fine-tune's own work began: claim and look-up.
     """

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from predictor.progress import Progress
 from predictor.schema import RunRecord, keys
+from predictor.schema.targets import Target
 from predictor.sweep.driver import CRASHES, Standing
 from predictor.sweep.plan import Plan
 from predictor.sweep.samplers import Interest, Point, Sampler, Seen
-from predictor.tasks import TASKS
+from predictor.tasks import TASKS, headline_target
 from predictor.trial.config import FinetuneConfig
 from predictor.trial.identity import identity
 from predictor.trial.sources import base_source
@@ -143,7 +144,12 @@ def make_sampler(wishes: Wishes, plan: Plan, records: Sequence[RunRecord], inter
     from predictor.sweep.samplers import SAMPLERS, Setting
 
     most = -(-wishes.most // len(plan.seeds)) if wishes.most else None
-    return SAMPLERS.get(wishes.sampler)(Setting(plan, most, _seen(records), interest))
+    return SAMPLERS.get(wishes.sampler)(Setting(plan, most, _seen(records), interest, headline_of(plan).sign))
+
+
+def headline_of(plan: Plan) -> Target:
+    """What the fine-tunes of a plan are compared by."""
+    return headline_target(TASKS.get(plan.fixed.get("task", "qa")))
 
 
 def standings(records: Sequence[RunRecord], *, retry: bool) -> dict[str, Standing]:

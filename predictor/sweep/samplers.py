@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from predictor.catalog import Catalog
 from predictor.errors import ConfigError
@@ -33,7 +33,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Seen:
-    """A point that was scored before; `score` is a fraction."""
+    """A point that was scored before; `score` is the headline score."""
 
     point: Point
     score: float
@@ -68,12 +68,14 @@ class Setting:
         most: points to hand out; None when the plan alone decides.
         seen: scored points of earlier sweeps.
         interest: for `suggest`; loads the predictor when it is first called.
+        sign: −1 where a lower score is better.
     """
 
     plan: Plan
     most: int | None = None
     seen: Sequence[Seen] = ()
     interest: Interest | None = None
+    sign: float = 1.0
 
 
 SAMPLERS: Final[Catalog[Callable[[Setting], Sampler]]] = Catalog("sampler")
@@ -163,9 +165,10 @@ class TpeSampler:
             )
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._studies = {}
+        direction: Literal["maximize", "minimize"] = "maximize" if setting.sign > 0 else "minimize"
         for number, context in enumerate(self._plan.contexts):
             sampler = optuna.samplers.TPESampler(seed=number, constant_liar=True, n_startup_trials=5)
-            self._studies[context] = optuna.create_study(direction="maximize", sampler=sampler)
+            self._studies[context] = optuna.create_study(direction=direction, sampler=sampler)
         self._asked: dict[str, Any] = {}
         self._count = 0
         for seen in setting.seen:

@@ -16,6 +16,7 @@ from predictor.schema.coded import Coded, combined
 from predictor.schema.measured import Metrics
 from predictor.schema.record import HpValue, RunRecord
 from predictor.schema.records import Records
+from predictor.schema.targets import Target, target_of
 from predictor.table.columns import FeatureSchema
 from predictor.table.groups import dataset_groups
 from predictor.table.table import Table, check_enough
@@ -37,34 +38,36 @@ def feature_row(record: RunRecord) -> dict[str, HpValue]:
 
 
 def build(
-    records: Iterable[RunRecord], target: str = "score/exact_match", *, average_seeds: bool = True, source: str = ""
+    records: Iterable[RunRecord],
+    target: Target | str = "score/exact_match",
+    *,
+    average_seeds: bool = True,
+    source: str = "",
 ) -> Table:
     """The table of the runs that may teach a predictor of `target`.
 
     Args:
         records: of any kind and status; those that may not teach are counted by reason.
-        target: `score/<name>`.
+        target: what is predicted, or `score/<name>` of a target that a task declares.
         average_seeds: one row for the seeds of a configuration, their features and target averaged; otherwise one row
             for a run.
         source: where the records came from, for messages.
 
     Raises:
-        TableError: no run may teach (with the reasons), too few rows, or a target that never varies.
+        TableError: no run may teach (with the reasons), too few rows, or a target that never varies. ConfigError: no
+            task declares the target.
     """
-    if not target.startswith(keys.SCORE):
-        raise TableError(
-            f"target '{target}' cannot be predicted from runs",
-            where="-P target",
-            rule=f"{keys.SCORE}<name>, such as {keys.SCORE}exact_match",
-        )
+    if isinstance(target, str):
+        target = target_of(target)
+    key = target.key
     runs = Records.of(records)
-    reasons = _ineligible(runs, target)
+    reasons = _ineligible(runs, key)
     eligible = runs.take(np.flatnonzero(~reasons.matches(bool)))
     skipped = dict(Counter(reason for reason in reasons if reason))
     if not len(eligible):
         detail = "; ".join(f"{count} x {reason}" for reason, count in sorted(skipped.items()))
         raise TableError(
-            f"none of {len(runs)} runs can teach a predictor of {target}",
+            f"none of {len(runs)} runs can teach a predictor of {key}",
             where=source or None,
             rule="finished, complete runs of kind finetune that hold the target",
             fix=f"skipped: {detail}" if detail else "run `finetune` first, or name the experiment that holds the runs",
@@ -72,7 +75,7 @@ def build(
     units = _Units.of(eligible, average_seeds)
     rows, dropped = _features(eligible, units)
     firsts = eligible.take(units.first)
-    mean, deviation = units.spread(eligible.metrics.column(target)[0])
+    mean, deviation = units.spread(eligible.metrics.column(key)[0])
     datasets = _dataset(firsts)
     groups = datasets.map(dataset_groups(dict(zip(datasets, firsts.columns["row_sketch"], strict=True))).get)
     table = Table(
@@ -80,6 +83,7 @@ def build(
         schema=FeatureSchema.of(rows),
         y=mean,
         target=target,
+        column=key,
         groups={GROUP: np.array(list(groups), dtype=object)},
         tasks=np.array(
             list(map("{}:{}".format, firsts.columns["task"], firsts.columns["eval_fingerprint"])), dtype=object
@@ -207,10 +211,13 @@ def _features(runs: Records, units: _Units) -> tuple[pd.DataFrame, dict[str, str
     return frame.drop(columns=empty), dict.fromkeys(empty, "empty in every run")
 
 
-def _sampling_se(metrics: Metrics, target: str) -> np.ndarray:
-    """(runs,) standard error of a mean over n questions; sqrt(p(1-p)/n) is its largest value for scores in [0, 1]."""
-    told, known = metrics.column(f"{target}_se")
-    p, n = metrics.column(target)[0], metrics.column(f"{keys.SCORE}n")[0]
+def _sampling_se(metrics: Metrics, target: Target) -> np.ndarray:
+    """(runs,) standard error of the target on its questions: what the run says; for a share of n questions that are
+    right or wrong it follows from the share; NaN otherwise."""
+    told, known = metrics.column(target.key + keys.SE)
+    if target.error != "bernoulli":
+        return np.where(known, told, np.nan)
+    p, n = metrics.column(target.key)[0], metrics.column(keys.SCORE_N)[0]
     with np.errstate(invalid="ignore", divide="ignore"):
         largest = np.where((n > 0) & (p >= 0) & (p <= 1), np.sqrt(p * (1.0 - p) / n), np.nan)
     return np.where(known, told, largest)

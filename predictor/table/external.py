@@ -12,6 +12,8 @@ import pandas as pd
 from predictor.catalog import did_you_mean
 from predictor.config import split_list
 from predictor.errors import TableError
+from predictor.schema import keys
+from predictor.schema.targets import TARGETS, Target, described
 from predictor.table.columns import FeatureSchema
 from predictor.table.table import Table, check_enough
 
@@ -20,7 +22,15 @@ MAX_CATEGORY_SHARE = 0.2
 
 
 def from_file(
-    path: str | Path, target: str, group: str, features: str = "", exclude: str = "", task: str = ""
+    path: str | Path,
+    target: str,
+    group: str,
+    features: str = "",
+    exclude: str = "",
+    task: str = "",
+    *,
+    unit: str = "",
+    direction: str = "",
 ) -> Table:
     """The table in a file with one row for a fine-tune.
 
@@ -32,10 +42,15 @@ def from_file(
         exclude: regular expression; columns in which it is found never become features. Everything measured after the
             fine-tune belongs here: this reader cannot know it.
         task: column that names the evaluation; rows are ranked within it. Empty: all rows are one evaluation.
+        unit: of the target: `fraction` (0 to 1; a point is 0.01), or any other word (a point is 1). Empty: a plain
+            number, unless the column is called as the score of a task (`score/<name>`).
+        direction: `lower` where lower is better; `higher`, or empty.
 
     Raises:
-        TableError: no such file or column, another file type, a bad expression, or too little to learn from.
+        TableError: no such file or column, another file type, a bad expression, a fraction outside [0, 1], or too
+            little to learn from. ConfigError: an unknown direction.
     """
+    predicted = _target(target, unit, direction)
     path = Path(path)
     frame = read_frame(path)
     columns = [str(name) for name in frame.columns]
@@ -64,7 +79,8 @@ def from_file(
         rows=rows,
         schema=FeatureSchema.of(rows),
         y=y,
-        target=target,
+        target=predicted,
+        column=target,
         groups={name: frame[name].astype(str).to_numpy(dtype=object) for name in group_names},
         tasks=(frame[task].astype(str) if task else pd.Series(["all"] * n)).to_numpy(dtype=object),
         run_ids=tuple((f"{path.name}:{i}",) for i in np.flatnonzero(usable)),
@@ -77,6 +93,13 @@ def from_file(
         source=str(path),
     )
     return check_enough(table)
+
+
+def _target(column: str, unit: str, direction: str) -> Target:
+    name = column.removeprefix(keys.SCORE)
+    if name != column and name in TARGETS and not unit and not direction:
+        return TARGETS.get(name)
+    return described(name, unit, direction)
 
 
 def read_frame(path: Path) -> pd.DataFrame:

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from predictor.errors import TableError
+from predictor.schema.targets import Target
 from predictor.table.columns import FeatureSchema
 
 MIN_ROWS = 8
@@ -41,8 +41,9 @@ class Table:
     Attributes:
         rows: raw features, (n, d); numbers as float64, text as text.
         schema: names, kinds and categories of the columns.
-        y: target, (n,), in the target's own unit (a fraction for `score/...`).
-        target: name of the target.
+        y: target, (n,), in the target's own unit.
+        target: what is predicted: its unit, its bounds, which way is better.
+        column: where it stands: `score/<name>` of a run, or a column of a file.
         groups: group column → label of each row; the first column is the headline of grouped validation.
         tasks: identity of the evaluation of each row; scores of different tasks are never ranked together.
         run_ids: the runs behind each row.
@@ -59,7 +60,8 @@ class Table:
     rows: pd.DataFrame
     schema: FeatureSchema
     y: np.ndarray
-    target: str
+    target: Target
+    column: str
     groups: Mapping[str, np.ndarray]
     tasks: np.ndarray
     run_ids: tuple[tuple[str, ...], ...]
@@ -102,14 +104,9 @@ class Table:
         floor = float(np.hypot(np.nan_to_num(sampling), label_seed)) if known else float("nan")
         return Noise(sampling, seed, floor)
 
-    @property
-    def points(self) -> float:
-        """One point of the target: 0.01 of a fraction, 1 of anything else."""
-        return 0.01 if self.y.min() >= 0 and self.y.max() <= 1 else 1.0
-
     @cached_property
     def digest(self) -> str:
-        """Equal for equal features, targets and groups in the same order."""
+        """Equal for equal features, values of the target and groups in the same order."""
         sha = hashlib.sha256(self.schema.digest.encode())
         sha.update(np.ascontiguousarray(self.matrix).tobytes())
         sha.update(np.ascontiguousarray(self.y).tobytes())
@@ -136,35 +133,36 @@ class Table:
         """The same rows with only the named features."""
         return replace(self, rows=self.rows[list(names)], schema=self.schema.select(names))
 
-    @classmethod
-    def from_file(
-        cls, path: str | Path, target: str, group: str, features: str = "", exclude: str = "", task: str = ""
-    ) -> Table:
-        """A table of fine-tunes made elsewhere; see :func:`predictor.table.external.from_file`."""
-        from predictor.table.external import from_file
-
-        return from_file(path, target, group, features, exclude, task)
-
 
 def check_enough(table: Table) -> Table:
     """The table itself, when a predictor can be learnt from it.
 
     Raises:
-        TableError: fewer than :data:`MIN_ROWS` rows, a target that never varies, or no feature.
+        TableError: fewer than :data:`MIN_ROWS` rows, a target that never varies or that leaves its bounds, or no
+            feature.
     """
     if len(table) < MIN_ROWS:
         raise TableError(
-            f"only {len(table)} usable rows of {table.target}",
+            f"only {len(table)} usable rows of {table.column}",
             where=table.source,
             rule=f"at least {MIN_ROWS} fine-tunes with different settings",
             fix=_skipped_text(table.skipped) or "run more fine-tunes on more datasets",
         )
     if float(np.ptp(table.y)) == 0.0:
         raise TableError(
-            f"{table.target} is {table.y[0]:g} in all {len(table)} rows",
+            f"{table.column} is {table.y[0]:g} in all {len(table)} rows",
             where=table.source,
             rule="a target that varies: there is nothing to predict otherwise",
             fix="score more questions, or fine-tune on datasets of different quality",
+        )
+    outside = [value for value in table.y.tolist() if not table.target.inside(value)]
+    if outside:
+        unit = f", a {table.target.unit}" if table.target.unit else ""
+        raise TableError(
+            f"{table.column} is {outside[0]:g} in one of {len(outside)} such rows",
+            where=table.source,
+            rule=f"{table.column}{unit}, is {table.target.range}",
+            fix="say in which unit it is: -P unit=points, for example",
         )
     if not table.schema.columns:
         raise TableError(

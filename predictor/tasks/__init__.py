@@ -1,14 +1,13 @@
-"""What doing well means: how an example is put to a chat model and how its answer is scored."""
+"""What doing well means: how an example is put to a chat model and how its answer is scored.
+
+Every file of this folder that defines a task registers it itself; a new task is one more file.
+"""
 
 from __future__ import annotations
 
-from predictor.catalog import Catalog
-from predictor.tasks.base import Task, TaskScores
-from predictor.tasks.qa import QuestionAnswering
+from predictor.catalog import discover
+from predictor.tasks.base import TASKS, Task, TaskScores, headline_target, register, reported
 
-__all__ = ["TASKS", "Task", "TaskScores"]
+discover(__name__, __path__)
 
-TASKS: Catalog[Task] = Catalog("task")
-"""The tasks by the names that `-P task=…` accepts."""
-
-TASKS.add("qa", QuestionAnswering())
+__all__ = ["TASKS", "Task", "TaskScores", "headline_target", "register", "reported"]

@@ -1,33 +1,47 @@
-"""What a task is: how an example is put to a chat model and how an answer is scored."""
+"""What a task is: how an example is put to a chat model, how an answer is scored, and what of it is reported."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
+import numpy as np
+
+from predictor.catalog import Catalog
 from predictor.data.example import Example, Message
+from predictor.errors import SchemaError
+from predictor.metrics.standard_error import bernoulli_se, bootstrap_se, mean_se
+from predictor.schema import keys
+from predictor.schema.targets import Target, declare
 
 
 @dataclass(frozen=True)
 class TaskScores:
-    """Scores of one evaluation.
+    """Scores of one evaluation, by the names of the task's targets.
 
     Attributes:
-        mean: name → mean over the questions, a fraction in [0, 1].
-        rows: name → one score for each question, in the order of the questions.
+        values: name → value, in its target's unit.
+        rows: name → one number for each question, in the order of the questions, for those that have it.
+        resample: name → from positions of questions, (n,), to the value on these questions alone; for what is no mean
+            of its rows (macro-F1, a correlation, BLEU of a corpus, perplexity).
+        errors: name → standard error, for targets whose error is `given`.
     """
 
-    mean: Mapping[str, float]
-    rows: Mapping[str, Sequence[float]]
+    values: Mapping[str, float]
+    rows: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    resample: Mapping[str, Callable[[np.ndarray], float]] = field(default_factory=dict)
+    errors: Mapping[str, float] = field(default_factory=dict)
 
 
 class Task(Protocol):
     """The few members by which the fine-tune, the probe and the evaluation know a task."""
 
     name: str
+    targets: tuple[Target, ...]
+    """Everything that it may report; an evaluation may leave out those that its questions do not allow."""
     headline: str
-    """The score that a predictor is trained on, a key of `TaskScores.mean`."""
+    """The target that a predictor is trained on by default: the name of one of them, which every evaluation has."""
     max_new_tokens: int
     """An answer longer than this is cut when generating."""
 
@@ -50,3 +64,75 @@ class Task(Protocol):
     def score(self, answers: Sequence[str], examples: Sequence[Example]) -> TaskScores:
         """Scores of parsed answers against the examples' references, in the same order."""
         ...
+
+    def row(self, example: Example, answer: str, scores: Mapping[str, float]) -> dict[str, object]:
+        """Column → what the table of predictions shows of one question; `scores` are its rows' numbers by name. The
+        columns are the same for every question of an evaluation, the values are JSON's."""
+        ...
+
+
+TASKS: Catalog[Task] = Catalog("task")
+"""The tasks by the names that `-P task=…` accepts."""
+
+T = TypeVar("T", bound=type)
+
+
+def register(task: T) -> T:
+    """Decorator of a task's class: the task becomes known, and its targets with it.
+
+    Raises:
+        ValueError: its name is taken, its headline is none of its targets, or a target is known as something else.
+    """
+    made: Task = task()
+    if made.headline not in {target.name for target in made.targets}:
+        raise ValueError(f"task '{made.name}': its headline '{made.headline}' is none of its targets")
+    if made.name in TASKS:
+        raise ValueError(f"task '{made.name}' is registered twice")
+    declare(made.targets)
+    TASKS.add(made.name, made)
+    return task
+
+
+def headline_target(task: Task) -> Target:
+    """The target that a predictor is trained on by default."""
+    return next(target for target in task.targets if target.name == task.headline)
+
+
+def reported(task: Task, scores: TaskScores, n: int) -> dict[str, float]:
+    """What is logged of an evaluation on n questions: each value, `n`, and `<name>_se` by the target's own rule.
+
+    A standard error that cannot be known is NaN; one that nobody gave is left out.
+
+    Raises:
+        SchemaError: a value that the task does not declare or that breaks its bounds, or no headline.
+    """
+    targets = {target.name: target for target in task.targets}
+    rule = f"the targets of the task: {', '.join(targets)}"
+    if task.headline not in scores.values:
+        raise SchemaError(f"task '{task.name}' did not score its headline '{task.headline}'", rule=rule)
+    found: dict[str, float] = {}
+    errors: dict[str, float] = {}
+    for name, value in scores.values.items():
+        if name not in targets:
+            raise SchemaError(f"task '{task.name}' scored '{name}', which it does not declare", rule=rule)
+        if not targets[name].inside(value):
+            raise SchemaError(f"task '{task.name}' scored {name} = {value:g}", rule=f"{name} is {targets[name].range}")
+        found[name] = float(value)
+        error = _error(targets[name], scores, n)
+        if error is not None:
+            errors[name + keys.SE] = error
+    return {**found, "n": float(n), **errors}
+
+
+def _error(target: Target, scores: TaskScores, n: int) -> float | None:
+    name = target.name
+    if target.error == "bernoulli":
+        return bernoulli_se(scores.values[name], n)
+    if target.error == "mean":
+        return mean_se(scores.rows[name])
+    if target.error == "bootstrap":
+        if name in scores.resample:
+            return bootstrap_se(scores.resample[name], n)
+        rows = np.asarray(scores.rows[name], dtype=float)
+        return bootstrap_se(lambda sample: float(rows[sample].mean()), n)
+    return scores.errors.get(name)

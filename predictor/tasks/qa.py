@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from predictor.data.example import Example, Message
 from predictor.errors import DataError
 from predictor.metrics import squad
-from predictor.tasks.base import TaskScores
+from predictor.schema.targets import Target
+from predictor.tasks.base import TaskScores, register
+
+_SHORT = {"exact_match": "em"}
+"""Scores by the names that they have as columns of a table."""
 
 
+@register
 class QuestionAnswering:
     """Reads `context`, `question` and `answers`; scores exact match (the headline) and F1, both fractions.
 
@@ -17,6 +22,29 @@ class QuestionAnswering:
     """
 
     name = "qa"
+    targets = (
+        Target(
+            "exact_match",
+            "the share of questions whose answer is one of the accepted ones",
+            low=0.0,
+            high=1.0,
+            error="bernoulli",
+        ),
+        Target(
+            "f1",
+            "how much the words of the answers overlap with those of the accepted ones",
+            low=0.0,
+            high=1.0,
+            error="mean",
+        ),
+        Target(
+            "f1_cjk",
+            "the same over single characters, where a reference is Chinese or Japanese",
+            low=0.0,
+            high=1.0,
+            error="mean",
+        ),
+    )
     headline = "exact_match"
     max_new_tokens = 64
 
@@ -62,7 +90,12 @@ class QuestionAnswering:
             metrics["f1_cjk"] = squad.f1_cjk
         pairs = list(zip(answers, references, strict=True))
         rows = {name: [metric(*pair) for pair in pairs] for name, metric in metrics.items()}
-        return TaskScores(mean={name: sum(scores) / len(scores) for name, scores in rows.items()}, rows=rows)
+        return TaskScores(values={name: sum(scores) / len(scores) for name, scores in rows.items()}, rows=rows)
+
+    def row(self, example: Example, answer: str, scores: Mapping[str, float]) -> dict[str, object]:
+        """Question, answer, references and the scores, exact match as `em`."""
+        shown = {_SHORT.get(name, name): score for name, score in scores.items()}
+        return {"question": example.question or "", "answer": answer, "references": list(example.answers), **shown}
 
 
 def _listed(names: Sequence[str]) -> str:

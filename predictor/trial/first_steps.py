@@ -55,7 +55,7 @@ class FirstSteps:
                 self._generic_after = text_loss(model, self._base.tokenizer)
                 if self._dev:
                     early = evaluate(model, self._base, self._task, self._dev)
-                    self.scores[f"early_{self._task.headline}"] = early.scores.mean[self._task.headline]
+                    self.scores[f"early_{self._task.headline}"] = early.scores.values[self._task.headline]
         if self._started is not None:
             self.seconds = time.perf_counter() - self._started
 

@@ -202,7 +202,7 @@ class Trial:
                 self.features |= forward_features(base.model, base.tokenizer, rows)
                 if m.dev:
                     zero_shot = evaluate(base.model, base, m.task, m.dev)
-                    self.features[f"zero_shot_{m.task.headline}"] = zero_shot.scores.mean[m.task.headline]
+                    self.features[f"zero_shot_{m.task.headline}"] = zero_shot.scores.values[m.task.headline]
 
     def train(self, on_log: Callable[[int, Mapping[str, float]], None], *, probe_only: bool = False) -> Tuned:
         """Fine-tune; the first steps are watched when the train tier is chosen.

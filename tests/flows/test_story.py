@@ -102,7 +102,7 @@ def test_a_sweep_begins_with_what_the_predictor_is_least_sure_of(story: Quicksta
     assert (result.outlook.runs, result.tally) == (4, None)
     plan = read_plan(str(tmp_path / "plan.json"))
     predictor = load_predictor(stage="Production", version=None, name="finetune-predictor")
-    interest = interest_of(predictor.predict, plan, SILENT)
+    interest = interest_of(predictor.predict, predictor.bundle.target.sign, plan, SILENT)
     sampler = SAMPLERS.get("suggest")(Setting(plan, None, (), interest))
     order = []
     while (point := sampler.ask()) is not None:

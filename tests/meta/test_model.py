@@ -30,8 +30,8 @@ def bundle(table: Table) -> Bundle:
     model = fit(table.matrix, table.y, recipe, categorical=table.schema.categorical)
     interval = calibrate(np.linspace(-0.1, 0.1, len(table)), table.group)
     domain = learn_domain(table.matrix, table.group)
-    estimator = Estimator(table.schema, model, interval, domain, recipe, bounded=True)
-    return Bundle(table.target, table.points, {"all": estimator})
+    estimator = Estimator(table.schema, model, interval, domain, recipe, low=0.0, high=1.0)
+    return Bundle(table.target, {"all": estimator})
 
 
 @pytest.mark.parametrize("linear", ["all", "one", "none"])
@@ -93,6 +93,7 @@ def test_files_restore_the_bundle_to_the_bit(bundle: Bundle, table: Table, tmp_p
     restored = Bundle.load(tmp_path)
     pd.testing.assert_frame_equal(restored.predict(table.rows), bundle.predict(table.rows), check_exact=True)
     assert restored.reasons(table.rows.head(2)) == bundle.reasons(table.rows.head(2))
+    assert restored.target == table.target
     assert all(path.suffix in (".json", ".txt") for path in tmp_path.iterdir())
 
 
@@ -105,6 +106,18 @@ def test_a_folder_without_a_predictor_or_with_another_format(bundle: Bundle, tmp
     with pytest.raises(RegistryError, match="format 99") as caught:
         Bundle.load(tmp_path)
     assert "train and register it again" in str(caught.value)
+
+
+def test_a_predictor_of_the_format_before_targets_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    bundle.save(tmp_path)
+    content = json.loads((tmp_path / "predictor.json").read_text())
+    for estimator in content["estimators"]:
+        del estimator["low"], estimator["high"]
+        estimator["bounded"] = True
+    old = {**content, "format": 2, "target": "score/exact_match", "points": 0.01}
+    (tmp_path / "predictor.json").write_text(json.dumps(old))
+    with pytest.raises(RegistryError, match=r"the predictor has format 2[\s\S]*train and register it again"):
+        Bundle.load(tmp_path)
 
 
 def test_predictions_have_an_interval_within_the_unit_range(bundle: Bundle, table: Table) -> None:
@@ -138,7 +151,6 @@ def test_rows_that_lack_a_tier_are_answered_by_the_estimator_without_it(bundle: 
     cheap = bundle.main
     both = Bundle(
         bundle.target,
-        bundle.points,
         {"train": bundle.main, "static": cheap},
         {"train": (("probe/initial_loss",),), "static": ()},
     )

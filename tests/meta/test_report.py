@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictor.flows.meta_report import write_figures
 from predictor.meta.price import fit_price, price
 from predictor.meta.train import Trained, train
 from predictor.meta.tune import Budget
 from predictor.registry import Candidate, ranking
+from predictor.report.meta_report import write_figures
 from predictor.report.page import Page
 from predictor.report.summary import summary
 from predictor.table import Table, build

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from predictor.meta.splits import group_folds, random_folds, tuning_folds
 
 def test_scores_of_known_predictions() -> None:
     y = np.array([0.1, 0.2, 0.3, 0.4])
-    found = scores(y, y + np.array([0.02, -0.02, 0.04, 0.0]), np.full(4, 0.25), points=0.01)
+    found = scores(y, y + np.array([0.02, -0.02, 0.04, 0.0]), np.full(4, 0.25), point=0.01)
     assert found["rmse"] == pytest.approx(np.sqrt(0.0024 / 4))
     assert found["mae"] == pytest.approx(0.02)
     assert found["r2"] == pytest.approx(1 - 0.0024 / 0.05)
@@ -24,7 +26,10 @@ def test_rank_correlation_with_ties_agrees_with_scipy() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.integers(0, 5, 40).astype(float), rng.integers(0, 5, 40).astype(float)
     assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
-    assert np.isnan(spearman(a, np.ones(40)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(spearman(a, np.ones(40)))
+        assert np.isnan(spearman(a[:1], b[:1]))
 
 
 def test_regret_is_counted_within_each_task() -> None:
@@ -46,6 +51,15 @@ def test_cost_saved_counts_the_price_until_the_best_is_trained() -> None:
     assert cost_saved(y, y, tasks, np.full(4, np.nan)) == pytest.approx(0.75)
 
 
+def test_where_lower_is_better_the_choice_and_its_price_are_turned_round() -> None:
+    rng = np.random.default_rng(3)
+    y, predicted, price = rng.normal(size=20), rng.normal(size=20), rng.uniform(1.0, 2.0, 20)
+    tasks = np.array(["a", "b"] * 10)
+    assert regret(-y, -predicted, tasks, sign=-1.0) == regret(y, predicted, tasks)
+    assert cost_saved(-y, -predicted, tasks, price, sign=-1.0) == cost_saved(y, predicted, tasks, price)
+    assert regret(np.array([3.0, 1.0]), np.array([1.0, 2.0]), np.array(["a", "a"]), sign=-1.0)["regret_top1"] == 2.0
+
+
 def test_group_folds_never_split_a_group_and_test_every_row_once() -> None:
     groups = np.array([f"g{i % 7}" for i in range(40)])
     for folds in (3, 7, 50):
@@ -55,6 +69,14 @@ def test_group_folds_never_split_a_group_and_test_every_row_once() -> None:
         for train, test in cut:
             assert not set(groups[train]) & set(groups[test])
             assert len(train) + len(test) == 40
+
+
+def test_random_folds_are_the_parts_of_one_permutation_in_order() -> None:
+    for n, folds, seed in ((11, 5, 0), (216, 5, 1), (4, 9, 2)):
+        order = np.random.default_rng(seed).permutation(n)
+        for (teach, test), part in zip(random_folds(n, folds, seed), np.array_split(order, min(n, folds)), strict=True):
+            assert test.tolist() == sorted(part)
+            assert teach.tolist() == sorted(set(range(n)) - set(part.tolist()))
 
 
 def test_random_folds_test_every_row_once() -> None:

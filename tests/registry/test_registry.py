@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -106,6 +107,20 @@ def test_intervals_that_do_not_hold_are_refused(trained: MetaResult) -> None:
     assert registry.gate(found) == ["its 90 % intervals hold 50 % of the rows of new groups (allowed: ±9 %)"]
     del found.tags["validation/group/coverage"]
     assert registry.gate(found) == ["it was registered without validation/group/coverage"]
+
+
+def test_a_target_is_named_or_described_before_anything_is_trained(store: Path) -> None:
+    with pytest.raises(ConfigError, match="no task declares the target 'score/exact_mach'"):
+        train_predictor(MetaConfig(target="score/exact_mach"))
+    with pytest.raises(ConfigError, match="direction='less' is unknown"):
+        train_predictor(MetaConfig(direction="less"))
+    rows = [{"g": f"g{i % 5}", "x": float(i % 7), "seconds": 10.0 + i % 7 + 0.1 * i} for i in range(25)]
+    pd.DataFrame(rows).to_csv(store / "times.csv", index=False)
+    told = MetaConfig(target="seconds", table="times.csv", group="g", unit="seconds", direction="lower")
+    made = train_predictor(dataclasses.replace(told, n_trials=1, split="group", model_name=""))
+    assert made.trained.bundle.target.unit == "seconds"
+    assert made.summary[0].endswith("target seconds, lower is better")
+    assert "error in seconds on rows not seen" in "\n".join(made.summary)
 
 
 def test_stage_and_alias_move_together_and_the_old_version_is_archived(trained: MetaResult, promoted: int) -> None:

@@ -73,6 +73,12 @@ def test_what_is_done_is_skipped_and_counts():
     assert (tally.finished, tally.done_before, tally.best.score) == (10, 2, 0.9)  # type: ignore[union-attr]
 
 
+def test_the_best_is_the_lowest_where_lower_is_better():
+    standing = {"a4s1": Standing(done=True, score=0.9), "b8s2": Standing(done=True, score=0.1)}
+    assert _drive(Script(_good), standing, sign=-1.0).best.score == 0.1  # type: ignore[union-attr]
+    assert _drive(Script(_good), standing).best.score == 0.9  # type: ignore[union-attr]
+
+
 def test_a_failure_is_tried_again_after_the_rest_and_then_set_aside():
     script = Script(lambda job, n: Outcome(job, "failed", message="bad") if job.identity == "a4s1" else _good(job, n))
     told: list[str] = []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import pytest
 
 from predictor.errors import ConfigError
 from predictor.sweep import SAMPLERS, Plan, Sampler
+from predictor.sweep.interest import instructive
 from predictor.sweep.samplers import Point, Seen, Setting
 from predictor.sweep.space import Choices, Range
 
@@ -67,6 +69,16 @@ def test_tpe_goes_where_scores_are_high():
     assert sum(errors[-10:]) / 10 < 0.5 * sum(errors[:10]) / 10
 
 
+def test_tpe_goes_where_scores_are_low_when_lower_is_better():
+    plan = Plan(("a",), {"learning_rate": Range(1e-5, 1e-1, log=True, whole=False)})
+    sampler = SAMPLERS.get("tpe")(Setting(plan, 40, sign=-1.0))
+    errors = []
+    while (point := sampler.ask()) is not None:
+        errors.append(abs(math.log10(float(point.hp["learning_rate"])) + 3))
+        sampler.tell(point, errors[-1] / 4)
+    assert sum(errors[-10:]) / 10 < 0.5 * sum(errors[:10]) / 10
+
+
 def test_tpe_learns_from_what_was_seen_before_and_leaves_other_spaces_aside():
     plan = Plan(("a",), {"learning_rate": Range(1e-5, 1e-1, log=True, whole=False)})
     rates = [10 ** (-5 + 0.2 * step) for step in range(20)]
@@ -77,6 +89,12 @@ def test_tpe_learns_from_what_was_seen_before_and_leaves_other_spaces_aside():
     ]
     sampler = SAMPLERS.get("tpe")(Setting(plan, 5, seen))
     assert all(abs(math.log10(float(point.hp["learning_rate"])) + 3) < 1 for point in _all(sampler))
+
+
+def test_the_most_instructive_could_be_best_whichever_way_is_better():
+    predicted = pd.DataFrame({"lower": [0.0, 0.4, 0.1], "upper": [0.3, 0.6, 0.9]})
+    assert instructive(predicted, 1.0) == pytest.approx([0.0, 0.2, 0.5])
+    assert instructive(predicted, -1.0) == pytest.approx([0.3, 0.0, 0.2])
 
 
 def test_suggest_puts_the_most_interesting_first():

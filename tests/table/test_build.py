@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from predictor.errors import TableError
+from predictor.errors import ConfigError, TableError
 from predictor.schema import RunRecord
 from predictor.table import build, feature_row
 from tests.synthetic_runs import record, records, row_hash
@@ -73,7 +73,7 @@ def test_a_constant_target() -> None:
 
 
 def test_a_target_that_is_no_score() -> None:
-    with pytest.raises(TableError, match="target 'train/loss'"):
+    with pytest.raises(ConfigError, match="target 'train/loss'"):
         build(records(12), target="train/loss")
 
 
@@ -101,6 +101,23 @@ def test_seeds_are_averaged_and_their_spread_is_the_noise() -> None:
     each = build(runs, average_seeds=False)
     assert len(each) == 20
     assert np.isnan(each.noise.seed)
+
+
+def test_only_a_share_gets_an_error_that_no_run_has_measured() -> None:
+    runs = [
+        dataclasses.replace(each, scores={**each.scores, "f1": each.scores["exact_match"], **told})
+        for each, told in zip(records(12), [{"f1_se": 0.03}] * 6 + [{}] * 6, strict=True)
+    ]
+    share, mean = build(runs), build(runs, "score/f1")
+    assert share.sampling_se == pytest.approx(np.sqrt(share.y * (1 - share.y) / 200))
+    assert mean.sampling_se[:6].tolist() == [0.03] * 6
+    assert np.isnan(mean.sampling_se[6:]).all()
+
+
+def test_a_target_that_no_task_declares() -> None:
+    with pytest.raises(ConfigError, match="no task declares the target 'score/exakt_match'") as caught:
+        build(records(12), "score/exakt_match")
+    assert "did you mean 'score/exact_match'?" in str(caught.value)
 
 
 def _mixed(count: int) -> list[RunRecord]:

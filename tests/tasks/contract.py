@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from predictor.data.example import Example, Message
 from predictor.errors import DataError
-from predictor.tasks import TASKS, Task
+from predictor.schema.targets import TARGETS
+from predictor.tasks import TASKS, Task, headline_target, reported
 
 
 class TaskContract:
@@ -42,20 +45,44 @@ class TaskContract:
     def test_target_survives_generation_and_scores_full_marks(self, task: Task) -> None:
         answers = [task.parse(f" {task.target(example)}\n") for example in self.usable]
         scores = task.score(answers, self.usable)
-        assert all(mean == 1.0 for mean in scores.mean.values())
+        best = {target.name: target.high if target.higher_is_better else target.low for target in task.targets}
+        assert all(best[name] in (None, pytest.approx(value)) for name, value in scores.values.items())
 
     def test_headline_is_scored(self, task: Task) -> None:
-        assert task.headline in task.score([task.target(example) for example in self.usable], self.usable).mean
+        assert task.headline in task.score([task.target(example) for example in self.usable], self.usable).values
 
-    def test_scores_are_fractions_whose_rows_average_to_the_mean(self, task: Task) -> None:
+    def test_everything_scored_is_declared_keeps_its_bounds_and_follows_from_what_its_error_needs(self, task: Task):
         answers = ["", *[task.target(example) for example in self.usable[1:]]]
         scores = task.score(answers, self.usable)
-        assert set(scores.mean) == set(scores.rows)
-        for name, rows in scores.rows.items():
-            assert len(rows) == len(self.usable)
-            assert all(0.0 <= row <= 1.0 for row in rows)
-            assert scores.mean[name] == pytest.approx(sum(rows) / len(rows))
-        assert scores.mean[task.headline] < 1.0
+        n = len(self.usable)
+        targets = {target.name: target for target in task.targets}
+        for target in task.targets:
+            assert TARGETS.get(target.name) == target
+        for name, value in scores.values.items():
+            assert targets[name].inside(value)
+            if targets[name].error == "bootstrap" and name in scores.resample:
+                assert scores.resample[name](np.arange(n)) == pytest.approx(value)
+            elif targets[name].error != "given":
+                assert sum(scores.rows[name]) / n == pytest.approx(value)
+        assert all(len(rows) == n for rows in scores.rows.values())
+        assert {"n", task.headline} <= set(reported(task, scores, n))
+
+    def test_a_worse_answer_makes_the_headline_worse(self, task: Task) -> None:
+        good = [task.target(example) for example in self.usable]
+        best, other = (task.score(answers, self.usable) for answers in (good, ["", *good[1:]]))
+        assert headline_target(task).better(best.values[task.headline], other.values[task.headline])
+
+    def test_every_row_of_the_predictions_shows_the_same_columns_and_the_answer(self, task: Task) -> None:
+        answers = [task.target(example) for example in self.usable]
+        numbers = task.score(answers, self.usable).rows
+        rows = [
+            task.row(example, answer, {name: values[i] for name, values in numbers.items()})
+            for i, (example, answer) in enumerate(zip(self.usable, answers, strict=True))
+        ]
+        assert len({tuple(row) for row in rows}) == 1
+        for row, answer in zip(rows, answers, strict=True):
+            assert answer in row.values()
+            assert json.loads(json.dumps(row)) == row
 
     def test_answers_and_questions_must_match_in_number(self, task: Task) -> None:
         with pytest.raises(DataError, match="one answer for each question"):

@@ -57,12 +57,12 @@ def _figures(table: Table, trained: Trained) -> dict[str, Figure]:
         "shap_bar": bars(values[:, :-1], names),
         "shap_dependence": dependence(values[:, :-1], matrix, names),
         "predicted_against_actual": predicted_against_actual(
-            table.y, grouped.predicted, estimator.bounds(grouped.predicted), table.group, table.target
+            table.y, grouped.predicted, estimator.bounds(grouped.predicted), table.group, _axis(table)
         ),
         "residuals_by_group": residuals(table.y, grouped.predicted, _named(table)),
         "baselines": against_baselines(
             {"predictor": grouped.metrics["rmse"], **{n: m["rmse"] for n, m in grouped.baselines.items()}},
-            "error on groups not seen",
+            f"error on groups not seen{_unit(table)}",
         ),
     }
     if trained.growth:
@@ -70,6 +70,14 @@ def _figures(table: Table, trained: Trained) -> dict[str, Figure]:
         more = (g.rows[-1] + 50, g.rmse_after(50))
         figures["learning_curve"] = error_against_runs(g.rows, g.rmse, table.noise.floor, more)
     return figures
+
+
+def _axis(table: Table) -> str:
+    return f"{table.column}{_unit(table)}"
+
+
+def _unit(table: Table) -> str:
+    return f" ({table.target.unit})" if table.target.unit else ""
 
 
 def _named(table: Table) -> np.ndarray:
@@ -100,19 +108,21 @@ def _features(table: Table, trained: Trained):  # noqa: ANN202 - pandas is impor
 
 
 def _page(table: Table, trained: Trained, figures: dict[str, Figure]) -> str:
-    points, grouped = table.points, trained.grouped
-    page = Page(f"Predictor of {table.target}")
+    target, grouped = table.target, trained.grouped
+    page = Page(f"Predictor of {table.column}")
     groups = trained.bundle.about["groups"]
+    one = f" ({target.point:g} of the target)" if target.point != 1.0 else ""
     page.paragraph(
         f"Learnt from {len(table)} rows in {groups} groups with {len(table.schema.columns)} features. Errors are in "
-        f"points ({points:g} of the target). The grouped split counts: its models saw nothing of the group that they "
-        "predict. The random split shows what near-copies in training would make of the same procedure."
+        f"{target.points}{one}. The grouped split counts: its models saw nothing of the group that they predict. The "
+        "random split shows what near-copies in training would make of the same procedure."
+        + ("" if target.higher_is_better else " Of this target, lower is better.")
     )
     if table.skipped:
         page.paragraph("Left out: " + "; ".join(f"{n} x {why}" for why, n in sorted(table.skipped.items())))
     page.heading("How well it predicts what it has not seen")
     by_split = {f"{name} split": v.metrics for name, v in trained.validations.items()}
-    page.table(METRIC_HEAD, metric_rows(by_split, points), strong=0)
+    page.table(METRIC_HEAD, metric_rows(by_split, target), strong=0)
     page.paragraph(
         f"Permuted targets give R² {trained.permuted_r2:+.3f}; a leak would show as a value clearly above 0.", note=True
     )
@@ -121,21 +131,22 @@ def _page(table: Table, trained: Trained, figures: dict[str, Figure]) -> str:
         "this predictor": grouped.metrics,
         **dict(sorted(grouped.baselines.items(), key=lambda b: b[1]["rmse"])),
     }
-    page.table(METRIC_HEAD, metric_rows(compared, points), strong=0)
+    page.table(METRIC_HEAD, metric_rows(compared, target), strong=0)
     page.figure(figures["baselines"], _CAPTIONS["baselines"])
     page.heading("Step by step, grouped split")
     named = {
         f"{s.name} ({s.features} features{', up to ' + s.tier if s.tier else ''})": s.metrics for s in trained.steps
     }
-    page.table(METRIC_HEAD, metric_rows(named, points), strong=len(named) - 1)
+    page.table(METRIC_HEAD, metric_rows(named, target), strong=len(named) - 1)
     if trained.tiers:
         page.heading("With the features of a cheaper tier")
         tiers = {f"{s.name} ({s.features} features)": s.metrics for s in trained.tiers}
-        page.table(METRIC_HEAD, metric_rows(tiers, points))
+        page.table(METRIC_HEAD, metric_rows(tiers, target))
     page.heading("Uncertainty")
     interval = trained.bundle.main.interval
+    half_width = f"{target.text(interval.half_width, 1)} {target.points}"
     page.paragraph(
-        f"90 % interval: ±{interval.half_width / points:.1f} points, calibrated on {interval.groups} groups; "
+        f"90 % interval: ±{half_width}, calibrated on {interval.groups} groups; "
         f"{100 * grouped.metrics['coverage']:.0f} % of the rows of groups left out lie inside."
         + ("" if interval.guaranteed else " Too few groups to promise 90 %: the half width is the largest error seen.")
     )
