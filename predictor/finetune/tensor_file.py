@@ -50,13 +50,10 @@ def open_tensors(path: Path, part: str = "", *, mapped: bool = False) -> Iterato
 class _Tensors(Mapping[str, torch.Tensor]):
     def __init__(self, file: Any, part: str) -> None:
         self._file = file
-        self._part = part
-        self._names = [name[len(part) :] for name in file.offset_keys() if name.startswith(part)]
+        self._names = {name[len(part) :]: name for name in file.offset_keys() if name.startswith(part)}
 
     def __getitem__(self, name: str) -> torch.Tensor:
-        if name not in self._names:
-            raise KeyError(name)
-        tensor: torch.Tensor = self._file.get_tensor(self._part + name)
+        tensor: torch.Tensor = self._file.get_tensor(self._names[name])
         return tensor
 
     def __iter__(self) -> Iterator[str]:

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -18,7 +19,7 @@ import torch
 
 from predictor.config import Hyperparameters
 from predictor.errors import ConfigError, TrainingError
-from predictor.finetune import snapshot
+from predictor.finetune import best_weights, snapshot
 from predictor.finetune.checkpoints import Checkpoints
 from predictor.finetune.plan import plan_training
 from predictor.finetune.render import RenderedRow
@@ -204,6 +205,37 @@ def test_nothing_in_a_checkpoint_is_a_pickle(undisturbed: tuple[Outcome, Path]):
     assert parts == {"adapter", "optimizer", "random", "epoch_start", "observer"}
 
 
+@pytest.fixture
+def all_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every weight of the model is trained, and all are many: nothing of their number is held in memory."""
+
+    def everything(model: Any, hp: Hyperparameters) -> Any:
+        model.requires_grad_(True)
+        model.get_nb_trainable_parameters = lambda: (model.num_parameters(), model.num_parameters())
+        return model
+
+    monkeypatch.setattr("predictor.finetune.train.add_lora", everything)
+    monkeypatch.setattr("predictor.finetune.best_weights.HELD_BYTES", 0)
+    monkeypatch.setattr("predictor.probe.places.SEEN_WHOLE", 0)
+    monkeypatch.setattr("predictor.probe.places.SAMPLE", 5000)
+
+
+@pytest.mark.usefixtures("all_weights")
+def test_all_weights_of_a_model(tiny_base: Path, tmp_path: Path):
+    hp = dataclasses.replace(HP, learning_rate=1e-3, early_stopping_patience=2)
+    plain = tune(tiny_base, hp=hp)
+    assert tune(tiny_base, settings(tmp_path / "all", keep=100), hp=hp) == plain
+    assert len(plain.weights) > 20
+    for step in (PROBE_STEPS - 1, PROBE_STEPS + 1, STEPS):
+        name = f"step-{step:08d}"
+        shutil.copytree(tmp_path / "all" / name, tmp_path / f"run-{step}" / name)
+        assert tune(tiny_base, settings(tmp_path / f"run-{step}"), hp=hp) == plain
+        assert {entry.name for entry in (tmp_path / f"run-{step}").iterdir()} <= {
+            "lock",
+            *step_folders(tmp_path / "all"),
+        }
+
+
 class TestEarlyStopping:
     HP = dataclasses.replace(HP, learning_rate=1.0, epochs=3.0, early_stopping_patience=1)
     """So high a learning rate that eval/loss rises after its first points."""
@@ -211,7 +243,11 @@ class TestEarlyStopping:
     def losses(self, outcome: Outcome) -> dict[int, float]:
         return {step: values["eval/loss"] for step, values in eval(outcome.curves) if "eval/loss" in values}
 
-    def test_it_ends_and_keeps_the_best_weights(self, tiny_base: Path, tmp_path: Path):
+    @pytest.mark.parametrize("held", [best_weights.HELD_BYTES, 0])
+    def test_it_ends_and_keeps_the_best_weights(
+        self, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+    ):
+        monkeypatch.setattr(best_weights, "HELD_BYTES", held)
         stopped = tune(tiny_base, settings(tmp_path, keep=100), hp=self.HP)
         losses = self.losses(stopped)
         *before, last = losses
@@ -225,6 +261,16 @@ class TestEarlyStopping:
             shutil.rmtree(tmp_path / "run", ignore_errors=True)
             shutil.copytree(tmp_path / f"step-{step:08d}", tmp_path / "run" / f"step-{step:08d}")
             assert tune(tiny_base, settings(tmp_path / "run"), hp=self.HP) == stopped
+        assert tune(tiny_base, hp=self.HP) == stopped, "without checkpoints"
+
+    def test_a_full_disk_for_the_best_weights(self, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        def full(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(best_weights, "HELD_BYTES", 0)
+        monkeypatch.setattr(best_weights, "write_tensors", full)
+        with pytest.raises(TrainingError, match=r"cannot be written: No space left on device\n  where: .*scratch"):
+            tune(tiny_base, settings(tmp_path), hp=self.HP)
 
     def test_without_it_the_last_weights_stay(self, tiny_base: Path):
         patient = dataclasses.replace(self.HP, early_stopping_patience=0)
