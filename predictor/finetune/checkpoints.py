@@ -1,31 +1,26 @@
 """Checkpoints on disk: written aside, sealed by a manifest of digests, renamed into place; read whole or not at all.
 
 A checkpoint is a folder `step-00000050` with a few files and `manifest.json`. What the files mean is
-:mod:`predictor.finetune.snapshot`'s business; here they are bytes.
+:mod:`predictor.finetune.snapshot`'s business; here they are bytes, and never all in memory at once.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
-import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, Protocol
 
 from predictor.errors import TrainingError
-
-MANIFEST = "manifest.json"
-SCHEMA = 1
-"""Changes when the files of a checkpoint change their meaning; a checkpoint of another schema is refused."""
+from predictor.finetune.sealing import Refused, check, seal, sync
 
 _SEALED = re.compile(r"step-(\d{8})")
-_ASIDE = ("writing-", "removing-")
+_SCRATCH = "scratch"
+_ASIDE = ("writing-", "removing-", _SCRATCH)
 _REFUSED = "refused-"
 _LOCK = "lock"
 
@@ -37,9 +32,8 @@ class Checkpoints:
     Attributes:
         folder: of this fine-tune alone; made when it is not there.
         identity: a digest of everything that determines the result; a checkpoint of another identity is refused.
-        every_steps: optimizer steps between checkpoints; 0 leaves it to `every_seconds`.
-        every_seconds: seconds of training after which the next step ends with a checkpoint; 0 leaves it to
-            `every_steps`. The end of the training is a checkpoint in any case, unless both are 0.
+        every_steps: optimizer steps between checkpoints, of which the end of the training is one in any case; 0 writes
+            none, and goes on from one that is there.
         keep: how many stay; of several, the oldest are removed.
         note: told in one line when a checkpoint is refused or gone on from.
     """
@@ -47,7 +41,6 @@ class Checkpoints:
     folder: Path
     identity: str
     every_steps: int = 0
-    every_seconds: float = 0.0
     keep: int = 2
     note: Callable[[str], None] = lambda text: None
 
@@ -60,19 +53,23 @@ class Checkpoints:
 
 @dataclass(frozen=True)
 class Stored:
-    """A checkpoint whose every byte was compared with its manifest: the optimizer step and the files by name."""
+    """A checkpoint whose every byte was compared with its manifest: the optimizer step, and the folder of its files."""
 
     step: int
-    files: Mapping[str, bytes]
+    folder: Path
 
 
-class _Refused(Exception):
-    """Why a checkpoint is not gone on from, and the rule that it breaks."""
+class Content(Protocol):
+    """What a checkpoint is made of."""
 
-    def __init__(self, what: str, rule: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.rule = rule
+    @property
+    def size(self) -> int:
+        """Of the files to be, in bytes; told when there is no room for them."""
+        ...
+
+    def write(self, folder: Path) -> None:
+        """Write the files into an empty folder, or raise OSError. They need not be synced."""
+        ...
 
 
 class CheckpointFolder:
@@ -91,12 +88,14 @@ class CheckpointFolder:
     def held(self) -> Iterator[None]:
         """Keep other processes out, and sweep up what a killed one left half-written.
 
+        What is in :attr:`scratch` is gone afterwards.
+
         Raises:
             TrainingError: another process trains the same fine-tune now, or the folder cannot be written.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _sync_folder(self._folder.parent)
+            sync(self._folder.parent)
             lock = (self._folder / _LOCK).open("ab")
         except OSError as error:
             raise TrainingError(
@@ -110,7 +109,15 @@ class CheckpointFolder:
             for entry in self._folder.iterdir():
                 if entry.name.startswith(_ASIDE):
                     shutil.rmtree(entry, ignore_errors=True)
-            yield
+            try:
+                yield
+            finally:
+                shutil.rmtree(self.scratch, ignore_errors=True)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder, made by who needs it, for files that are of no use after a break."""
+        return self._folder / _SCRATCH
 
     def _lock(self, lock: BinaryIO) -> None:
         try:
@@ -131,13 +138,14 @@ class CheckpointFolder:
 
         Each newer one is refused in a note and renamed to `refused-…`, so that it is not met again.
         """
-        refusals: list[tuple[Path, _Refused]] = []
+        refusals: list[tuple[Path, Refused]] = []
         found = None
         for step, folder in self._sealed():
             try:
-                found = self._read(step, folder)
+                check(folder, step, self.claims)
+                found = Stored(step, folder)
                 break
-            except _Refused as refused:
+            except Refused as refused:
                 refusals.append((folder, refused))
         instead = f"the fine-tune goes on from step {found.step}" if found else "the fine-tune starts from step 0"
         for folder, why in refusals:
@@ -157,7 +165,7 @@ class CheckpointFolder:
             self.settings.note(f"a checkpoint is there: {instead}")
         return found
 
-    def write(self, step: int, files: Mapping[str, bytes]) -> None:
+    def write(self, step: int, content: Content) -> None:
         """Put a checkpoint in place whole, or not at all, and remove the oldest beyond `keep`.
 
         Raises:
@@ -168,21 +176,19 @@ class CheckpointFolder:
         try:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
-            for name, content in files.items():
-                _write_file(aside / name, content)
-            _write_file(aside / MANIFEST, _manifest(step, self.claims, files))
-            _sync_folder(aside)
+            content.write(aside)
+            seal(aside, step, self.claims)
             self._remove(target)
             aside.rename(target)
-            _sync_folder(self._folder)
+            sync(self._folder)
             for _, old in self._sealed()[self.settings.keep :]:
                 self._remove(old)
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
-            size = sum(len(content) for content in files.values()) / 1e6
+            size = f"{content.size / 1e6:.3g} MB"
             older = next((f"; it goes on from step {s}" for s, _ in self._sealed() if s != step), "")
             raise TrainingError(
-                f"the checkpoint of step {step} ({size:.3g} MB) cannot be written: {error.strerror or error}",
+                f"the checkpoint of step {step} ({size}) cannot be written: {error.strerror or error}",
                 where=str(self._folder),
                 rule="the disk holds one checkpoint more than are kept",
                 fix=f"make room and start again with the same parameters{older}; or set -P checkpoint_steps=0",
@@ -202,88 +208,3 @@ class CheckpointFolder:
         shutil.rmtree(gone, ignore_errors=True)
         folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
-
-    def _read(self, step: int, folder: Path) -> Stored:
-        try:
-            return Stored(step, self._checked(step, folder))
-        except OSError as error:
-            raise _Refused(f"it cannot be read: {error.strerror or error}", "every file can be read") from error
-
-    def _checked(self, step: int, folder: Path) -> dict[str, bytes]:
-        if not folder.is_dir():
-            raise _Refused("it is not a folder", "a checkpoint is a folder")
-        present = {entry.name: entry for entry in folder.iterdir()}
-        for name, entry in present.items():
-            if entry.is_symlink() or not entry.is_file():
-                raise _Refused(f"{name} is not a plain file", "a checkpoint holds plain files only")
-        if MANIFEST not in present:
-            raise _Refused(f"{MANIFEST} is missing", "a checkpoint is sealed by its manifest")
-        manifest = _open_manifest(present.pop(MANIFEST).read_bytes())
-        if manifest["schema"] != SCHEMA:
-            raise _Refused(
-                f"it was written under checkpoint schema {manifest['schema']}", f"this version reads schema {SCHEMA}"
-            )
-        for claim in sorted({*self.claims, *manifest["claims"]}):
-            theirs, ours = manifest["claims"].get(claim), self.claims.get(claim)
-            if theirs != ours:
-                raise _Refused(
-                    f"its {claim} is {theirs}, not {ours}", "a checkpoint is gone on from by the very same fine-tune"
-                )
-        if manifest["step"] != step:
-            raise _Refused(f"its manifest says step {manifest['step']}", "folder and manifest name the same step")
-        wanted = manifest["files"]
-        for name in sorted({*wanted, *present}):
-            if name not in present:
-                raise _Refused(f"{name} is missing", "every file of the manifest is there")
-            if name not in wanted:
-                raise _Refused(f"{name} is not in the manifest", "no file but those of the manifest is there")
-        return {name: _same_bytes(present[name], wanted[name]) for name in wanted}
-
-
-def _manifest(step: int, claims: Mapping[str, str], files: Mapping[str, bytes]) -> bytes:
-    entries = {name: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for name, c in files.items()}
-    return _sealed_text({"schema": SCHEMA, "step": step, "claims": dict(claims), "files": entries})
-
-
-def _sealed_text(body: Mapping[str, Any]) -> bytes:
-    """JSON in one form only, with a digest of itself: a reader that writes it again gets the same bytes or refuses."""
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    return (json.dumps({**body, "digest": digest}, sort_keys=True, indent=1) + "\n").encode()
-
-
-def _open_manifest(content: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(content)
-        body.pop("digest")
-        whole = _sealed_text(body) == content
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        whole = False
-    if not whole:
-        raise _Refused(f"{MANIFEST} is damaged", "the manifest has the digest that it names")
-    return dict(body)
-
-
-def _same_bytes(file: Path, entry: Mapping[str, Any]) -> bytes:
-    size = file.stat().st_size
-    if size != entry["bytes"]:
-        raise _Refused(f"{file.name} has {size} bytes, not {entry['bytes']}", "every file has the size of the manifest")
-    content = file.read_bytes()
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise _Refused(f"{file.name} has other bytes", "every file has the SHA-256 digest of the manifest")
-    return content
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder last through a loss of power, not only the files' content."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
 
-from predictor.finetune.snapshot import put_back, trainable
+from predictor.finetune.best_weights import BestWeights
+from predictor.finetune.snapshot import trainable
 
 
 class EarlyStopping(TrainerCallback):
     """Stops after `patience` evaluations in a row without a new lowest eval/loss.
 
-    transformers' own callback needs checkpoints on disk to come back to the best weights; LoRA matrices are small, so
-    one copy is held on the device instead.
+    transformers' own callback needs checkpoints on disk to come back to the best weights; here they are kept apart, by
+    :class:`~predictor.finetune.best_weights.BestWeights`.
+
+    Args:
+        folder: for the best weights while training lasts, when they are many.
 
     Attributes:
         best: the lowest eval/loss so far, in nats per answer token.
         without_improvement: evaluations since.
     """
 
-    def __init__(self, patience: int) -> None:
+    def __init__(self, patience: int, folder: Path) -> None:
         self.patience = patience
         self.best = math.inf
         self.without_improvement = 0
-        self._weights: dict[str, torch.Tensor] = {}
+        self._weights = BestWeights(folder)
 
     @property
     def exhausted(self) -> bool:
@@ -37,24 +43,27 @@ class EarlyStopping(TrainerCallback):
         if loss < self.best:
             self.best = loss
             self.without_improvement = 0
-            self._weights = {name: p.detach().clone() for name, p in trainable(kwargs["model"]).items()}
+            self._weights.keep(trainable(kwargs["model"]))
         else:
             self.without_improvement += 1
             if self.exhausted:
                 control.should_training_stop = True
 
     def restore_best(self, model: Any) -> None:
-        """Give the model its best weights; those of the last step when there was no evaluation."""
-        if self._weights:
-            put_back(model, self._weights)
+        """Give the model its best weights; those of the last step when there was no evaluation.
 
-    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        Raises:
+            TrainingError: the weights were put on disk and cannot be read again.
+        """
+        self._weights.put_back(model)
+
+    def state(self) -> tuple[Mapping[str, torch.Tensor], dict[str, Any]]:
         """Tensors and JSON values for :meth:`restore`."""
         best = None if math.isinf(self.best) else self.best
-        return self._weights, {"best": best, "without_improvement": self.without_improvement}
+        return self._weights.tensors(), {"best": best, "without_improvement": self.without_improvement}
 
-    def restore(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
+    def restore(self, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any]) -> None:
         """Go on where :meth:`state` was taken."""
         self.best = math.inf if values["best"] is None else values["best"]
         self.without_improvement = values["without_improvement"]
-        self._weights = tensors
+        self._weights.keep(tensors)

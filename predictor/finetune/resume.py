@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,188 +13,133 @@ from trl import SFTTrainer
 
 from predictor.finetune.checkpoints import CheckpointFolder
 from predictor.finetune.early_stopping import EarlyStopping
-from predictor.finetune.snapshot import (
-    Snapshot,
-    load_optimizer,
-    optimizer_parts,
-    put_back,
-    random_states,
-    set_random_states,
-    trainable,
-    trainer_values,
-)
-from predictor.finetune.watch import OnLog, StepObserver
+from predictor.finetune.ledger import Ledger
+from predictor.finetune.saving import CheckpointsDue, CheckpointWriter
+from predictor.finetune.snapshot import SavedSnapshot, load_optimizer, put_back, random_states, set_random_states
+from predictor.finetune.watch import StepObserver
 
 
-class Keeper(TrainerCallback):
-    """Decides when a checkpoint is written, takes it, and puts it back.
+def make_trainer(
+    folder: CheckpointFolder | None,
+    ledger: Ledger,
+    observer: StepObserver | None,
+    stopping: EarlyStopping | None,
+    *,
+    model: Any,
+    callbacks: list[TrainerCallback],
+    **arguments: Any,
+) -> QuietTrainer:
+    """The trainer of a fine-tune, to be started with :meth:`QuietTrainer.run`.
+
+    When there is a checkpoint to go on from, the ledger, the observer and early stopping have what it holds afterwards.
 
     Args:
-        folder: where checkpoints are; None neither reads nor writes any.
-        on_log: gets every point of the curves: those of the checkpoint first, then the new ones.
+        folder: where checkpoints are, held by this process; None neither reads nor writes any.
+        callbacks: those of `arguments` that stand before the ones of checkpoints; `stopping` is among them.
 
-    Attributes:
-        saved: what the fine-tune goes on from; None from the beginning.
+    Raises:
+        TrainingError: the best weights of early stopping cannot be written to where they lie meanwhile.
+    """
+    if folder is None:
+        return QuietTrainer(model=model, callbacks=callbacks, **arguments)
+    due = CheckpointsDue(folder.settings.every_steps, stopping)
+    writer = CheckpointWriter(folder, ledger, observer, stopping)
+    stored = folder.newest()
+    if stored is None:
+        return SavingTrainer(writer, model=model, callbacks=[*callbacks, due, writer], **arguments)
+    going_on = GoingOn(SavedSnapshot(stored.folder))
+    going_on.restore(ledger, observer, stopping, next(model.parameters()).device)
+    return ResumedTrainer(going_on, writer, model=model, callbacks=[*callbacks, due, going_on, writer], **arguments)
+
+
+class GoingOn(TrainerCallback):
+    """Puts a snapshot back, each part where and when it is needed.
+
+    Among the trainer's callbacks it stands before a :class:`CheckpointWriter`, which would otherwise write down where
+    the generators stood before they were put back.
     """
 
-    def __init__(
-        self,
-        folder: CheckpointFolder | None,
-        on_log: OnLog,
-        observer: StepObserver | None,
-        stopping: EarlyStopping | None,
-    ) -> None:
-        self.saved: Snapshot | None = None
-        self._folder = folder
-        self._on_log = on_log
-        self._observer = observer
-        self._stopping = stopping
-        self._points: list[tuple[int, dict[str, float]]] = []
-        self._epoch_start: tuple[dict[str, torch.Tensor], dict[str, Any]] = ({}, {})
-        self._to_restore = False
-        self._seconds_before = 0.0
-        self._writing = 0.0
-        self._started = self._last_write = time.perf_counter()
+    def __init__(self, saved: SavedSnapshot) -> None:
+        self._saved = saved
+        self._in_first_epoch = True
 
     @property
     def finished(self) -> bool:
         """The checkpoint is that of the last step: nothing is left to train."""
-        return self.saved is not None and bool(self.saved.state["finished"])
+        return bool(self._saved.state["finished"])
 
-    @property
-    def seconds(self) -> float:
-        """Of training up to now, those before the break included, without the writing of checkpoints."""
-        return self._seconds_before + time.perf_counter() - self._started - self._writing
+    def restore(
+        self, ledger: Ledger, observer: StepObserver | None, stopping: EarlyStopping | None, device: torch.device
+    ) -> None:
+        """Give them what they had seen before the break; the curves' points are passed on once more.
 
-    @property
-    def writing_seconds(self) -> float:
-        """That checkpoints took in this process."""
-        return self._writing
+        Args:
+            device: of the model.
 
-    def point(self, step: int, values: Mapping[str, float]) -> None:
-        """A new point of the curves."""
-        if self._folder is not None:
-            self._points.append((step, dict(values)))
-        self._on_log(step, values)
+        Raises:
+            TrainingError: the best weights of early stopping cannot be written to where they lie meanwhile.
+        """
+        state = self._saved.state
+        if observer is not None:
+            with self._saved.part("observer") as tensors:
+                observer.restore({name: tensor.to(device) for name, tensor in tensors.items()}, state["observer"])
+        if stopping is not None:
+            with self._saved.part("stopping", mapped=True) as tensors:
+                stopping.restore(tensors, state["stopping"])
+        ledger.go_on(state["points"], state["seconds"])
 
-    def look_back(self, model: Any) -> None:
-        """Find the checkpoint to go on from; give the LoRA matrices, the observer and the curves what it holds."""
-        stored = self._folder.newest() if self._folder is not None else None
-        if stored is None:
-            return
-        self.saved = Snapshot.from_files(stored.files)
-        self._to_restore = True
-        self.load_weights(model)
-        state = self.saved.state
-        if self._observer is not None:
-            device = next(model.parameters()).device
-            tensors = {name: t.to(device) for name, t in self.saved.tensors_of("observer").items()}
-            self._observer.restore(tensors, state["observer"])
-        if self._stopping is not None:
-            self._stopping.restore(self.saved.tensors_of("stopping"), state["stopping"])
-        self._seconds_before = state["seconds"]
-        for step, values in state["points"]:
-            self.point(step, values)
-
-    def start(self) -> None:
-        """The training begins now."""
-        self._started = self._last_write = time.perf_counter()
-
-    def trainer_folder(self, folder: Path) -> str | None:
+    def trainer_folder(self, folder: Path) -> str:
         """A folder with the one file that transformers reads itself, for `resume_from_checkpoint`."""
-        if self.saved is None:
-            return None
         resume = folder / "resume"
         resume.mkdir()
-        (resume / TRAINER_STATE_NAME).write_text(json.dumps(self.saved.state["trainer"]), encoding="utf-8")
+        (resume / TRAINER_STATE_NAME).write_text(json.dumps(self._saved.state["trainer"]), encoding="utf-8")
         return str(resume)
 
     def finish(self, trainer: Any) -> None:
-        """Leave the trainer as it was after its last step; nothing is left to train."""
-        assert self.saved is not None
-        trainer.state.global_step = self.saved.state["trainer"]["global_step"]
-        trainer._total_train_tokens = self.saved.state["tokens"]
+        """Leave the trainer as it was after its last step."""
+        self.load_weights(trainer.model)
+        trainer.state.global_step = self._saved.state["trainer"]["global_step"]
+        trainer._total_train_tokens = self._saved.state["tokens"]
 
     def load_weights(self, model: Any) -> None:
-        assert self.saved is not None
-        put_back(model, self.saved.tensors_of("adapter"))
+        with self._saved.part("adapter") as tensors:
+            put_back(model, tensors)
 
     def load_optimizer(self, trainer: Any) -> None:
-        assert self.saved is not None
-        load_optimizer(trainer.optimizer, self.saved.tensors_of("optimizer"), self.saved.state["optimizer"])
-        trainer.lr_scheduler.load_state_dict(self.saved.state["scheduler"])
-        trainer._total_train_tokens = self.saved.state["tokens"]
+        with self._saved.part("optimizer") as tensors:
+            load_optimizer(trainer.optimizer, tensors, self._saved.state["optimizer"])
+        trainer.lr_scheduler.load_state_dict(self._saved.state["scheduler"])
+        trainer._total_train_tokens = self._saved.state["tokens"]
 
-    def load_random(self) -> None:
-        assert self.saved is not None
-        set_random_states(self.saved.tensors_of("random"), self.saved.state["random"])
+    def load_random(self, part: str = "random") -> None:
+        with self._saved.part(part) as tensors:
+            set_random_states(tensors, self._saved.state[part])
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         # The order of an epoch's rows is drawn right after this, from the one generator that dropout has moved on:
         # transformers does not bring it back, and would go on through the epoch in another order.
-        if self._to_restore and self.saved is not None:
-            self._to_restore = False
+        if self._in_first_epoch:
+            self._in_first_epoch = False
             between_epochs = float(state.epoch).is_integer()
-            part = "random" if between_epochs else "epoch_start"
-            set_random_states(self.saved.tensors_of(part), self.saved.state[part])
-        if self._folder is not None:
-            self._epoch_start = random_states()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self._folder is None:
-            return
-        settings = self._folder.settings
-        by_steps = settings.every_steps > 0 and state.global_step % settings.every_steps == 0
-        waited = time.perf_counter() - self._last_write
-        by_seconds = settings.every_seconds > 0 and waited >= settings.every_seconds
-        last = state.global_step >= state.max_steps and (settings.every_steps > 0 or settings.every_seconds > 0)
-        if by_steps or by_seconds or last:
-            # The trainer saves after it has logged and evaluated the step, so the checkpoint holds all of the step.
-            control.should_save = True
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self._folder is not None and self._stopping is not None and self._stopping.exhausted:
-            control.should_save = True
-
-    def save(self, trainer: Any) -> None:
-        """Write a checkpoint of the step that has just ended.
-
-        Raises:
-            TrainingError: it cannot be written.
-        """
-        assert self._folder is not None
-        started = time.perf_counter()
-        step, snapshot = int(trainer.state.global_step), Snapshot()
-        snapshot.put("adapter", trainable(trainer.model))
-        snapshot.put("optimizer", *optimizer_parts(trainer.optimizer))
-        snapshot.put("random", *random_states())
-        snapshot.put("epoch_start", *self._epoch_start)
-        if self._observer is not None:
-            snapshot.put("observer", *self._observer.state())
-        if self._stopping is not None:
-            snapshot.put("stopping", *self._stopping.state())
-        stopped = self._stopping is not None and self._stopping.exhausted
-        snapshot.state |= {
-            "scheduler": trainer.lr_scheduler.state_dict(),
-            "trainer": trainer_values(trainer.state),
-            "tokens": int(trainer._total_train_tokens),
-            "points": self._points,
-            "seconds": self.seconds,
-            "finished": stopped or step >= trainer.state.max_steps,
-        }
-        self._folder.write(step, snapshot.to_files())
-        self._last_write = time.perf_counter()
-        self._writing += self._last_write - started
+            self.load_random("random" if between_epochs else "epoch_start")
 
 
-class ResumableTrainer(SFTTrainer):
-    """SFTTrainer with checkpoints in this package's form: safetensors and JSON, sealed, no pickles.
+class QuietTrainer(SFTTrainer):
+    """SFTTrainer whose evaluations change nothing, and which writes no checkpoints.
 
-    The methods replaced here are transformers' own way of saving and loading. They are not public, but the version is
-    pinned, and a test compares a run that was broken off after each of its steps with one that was not.
+    Attributes:
+        resumed: it goes on from a checkpoint.
     """
 
-    keeper: Keeper
+    resumed = False
+
+    def run(self, folder: Path) -> None:
+        """Train to the end.
+
+        Args:
+            folder: for files of no use afterwards.
+        """
+        self.train()
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """A point of the eval/loss curve. The generators are left as they were: a data loader draws from the one that
@@ -207,16 +150,44 @@ class ResumableTrainer(SFTTrainer):
         finally:
             set_random_states(*before)
 
+
+class SavingTrainer(QuietTrainer):
+    """A trainer with checkpoints in this package's form: safetensors and JSON, sealed, no pickles.
+
+    The methods replaced here and in :class:`ResumedTrainer` are transformers' own way of saving and loading. They are
+    not public, but the version is pinned, and a test compares a run that was broken off after each of its steps with
+    one that was not.
+    """
+
+    def __init__(self, writer: CheckpointWriter, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._writer = writer
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        self.keeper.save(self)
+        self._writer.write(self)
+
+
+class ResumedTrainer(SavingTrainer):
+    """A trainer that goes on from a checkpoint."""
+
+    resumed = True
+
+    def __init__(self, going_on: GoingOn, writer: CheckpointWriter, **arguments: Any) -> None:
+        super().__init__(writer, **arguments)
+        self._going_on = going_on
+
+    def run(self, folder: Path) -> None:
+        """Train what is left to the end; nothing when the checkpoint is that of the last step."""
+        if self._going_on.finished:
+            self._going_on.finish(self)
+        else:
+            self.train(resume_from_checkpoint=self._going_on.trainer_folder(folder))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        self.keeper.load_weights(self.model)
+        self._going_on.load_weights(self.model)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
-            self.keeper.load_optimizer(self)
+        self._going_on.load_optimizer(self)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
-            self.keeper.load_random()
+        self._going_on.load_random()

@@ -8,16 +8,18 @@ import json
 import random
 from array import array
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 
 from predictor.config import canonical_hash
 from predictor.finetune.settings import Hyperparameters
+from predictor.finetune.tensor_file import open_tensors, write_tensors
 from predictor.models.render import RenderedRow
 
 TENSORS = "tensors.safetensors"
@@ -26,7 +28,10 @@ STATE = "state.json"
 
 @dataclass
 class Snapshot:
-    """Tensors by name, and JSON values by part. Floats survive both exactly."""
+    """A moment of a training on its way to disk: tensors by name, and JSON values by part. Floats survive both exactly.
+
+    The tensors of a CPU are those of the training, not copies: write them before the next step changes them.
+    """
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
@@ -35,24 +40,44 @@ class Snapshot:
         self.tensors |= {f"{part}/{name}": tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         self.state[part] = values
 
-    def tensors_of(self, part: str) -> dict[str, torch.Tensor]:
-        return {name[len(part) + 1 :]: t for name, t in self.tensors.items() if name.startswith(part + "/")}
+    @property
+    def size(self) -> int:
+        """Bytes of the tensors, which are nearly all of the files."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
 
-    def to_files(self) -> dict[str, bytes]:
-        return {TENSORS: safetensors.torch.save(self.tensors), STATE: json.dumps(self.state).encode()}
+    def write(self, folder: Path) -> None:
+        """Make the two files in a folder.
 
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Snapshot:
-        return cls(safetensors.torch.load(files[TENSORS]), json.loads(files[STATE]))
+        Raises:
+            OSError: they cannot be written.
+        """
+        write_tensors(folder / TENSORS, self.tensors)
+        (folder / STATE).write_bytes(json.dumps(self.state).encode())
+
+
+class SavedSnapshot:
+    """A snapshot on disk, its tensors read one by one.
+
+    Attributes:
+        state: the JSON values by part.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.state: dict[str, Any] = json.loads((folder / STATE).read_bytes())
+        self._tensors = folder / TENSORS
+
+    def part(self, part: str, *, mapped: bool = False) -> AbstractContextManager[Mapping[str, torch.Tensor]]:
+        """The tensors of a part, as :func:`~predictor.finetune.tensor_file.open_tensors` gives them."""
+        return open_tensors(self._tensors, part + "/", mapped=mapped)
 
 
 def trainable(model: Any) -> dict[str, torch.Tensor]:
-    """The LoRA matrices by name: parameters, not copies."""
+    """The trained weights by name: parameters, not copies."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def put_back(model: Any, saved: Mapping[str, torch.Tensor]) -> None:
-    """Write saved values into the LoRA matrices."""
+    """Write saved values into the trained weights."""
     with torch.no_grad():
         for name, parameter in trainable(model).items():
             parameter.copy_(saved[name])

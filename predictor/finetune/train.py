@@ -87,7 +87,8 @@ def train(
     from trl import SFTConfig
 
     from predictor.finetune.early_stopping import EarlyStopping
-    from predictor.finetune.resume import Keeper, ResumableTrainer
+    from predictor.finetune.ledger import Ledger
+    from predictor.finetune.resume import make_trainer
     from predictor.finetune.snapshot import claims
     from predictor.finetune.watch import Watch
 
@@ -98,14 +99,12 @@ def train(
     # Before a method draws any weights: they are part of the result.
     set_seed(seed)
     model = METHODS.get(hp.method.name).apply(base.model, hp.method.settings)
-    patience = hp.training.early_stopping_patience
-    stopping = EarlyStopping(patience) if patience and dev_rows else None
     folder = None
     if checkpoints is not None:
         steps = observer.steps if observer is not None else 0
         folder = CheckpointFolder(checkpoints, claims(checkpoints.identity, model, hp, seed, rows, dev_rows, steps))
-    keeper = Keeper(folder, on_log, observer, stopping)
-    watch = Watch(keeper.point, observer, stop_after)
+    ledger = Ledger(on_log)
+    watch = Watch(ledger.point, observer, stop_after)
     with tempfile.TemporaryDirectory(prefix="predictor-train-") as temporary, contextlib.ExitStack() as stack:
         arguments = sft_arguments(
             hp.training, plan, base.device, seed=seed, output_dir=temporary, checkpointing=checkpointing
@@ -114,32 +113,34 @@ def train(
             arguments["eval_strategy"] = "no"
         if folder is not None:
             stack.enter_context(folder.held())
-            keeper.look_back(model)
-            watch.resumed = keeper.saved is not None
-        trainer = ResumableTrainer(
+        stopping = None
+        if hp.training.early_stopping_patience and dev_rows:
+            stopping = EarlyStopping(hp.training.early_stopping_patience, folder.scratch if folder else Path(temporary))
+        trainer = make_trainer(
+            folder,
+            ledger,
+            observer,
+            stopping,
             model=model,
             args=SFTConfig(**arguments),
             train_dataset=as_dataset(rows),
             eval_dataset=as_dataset(dev_rows) if dev_rows else None,
             processing_class=base.tokenizer,
             # In this order: what was looked at and decided in a step is part of its checkpoint.
-            callbacks=[watch, *([stopping] if stopping else []), keeper],
+            callbacks=[watch, *([stopping] if stopping else [])],
         )
-        trainer.keeper = keeper
+        watch.resumed = trainer.resumed
         trainer.pop_callback(_printer())
-        keeper.start()
-        if keeper.finished:
-            keeper.finish(trainer)
-        else:
-            trainer.train(resume_from_checkpoint=keeper.trainer_folder(Path(temporary)))
-        seconds = keeper.seconds
-    if stopping is not None:
-        stopping.restore_best(model)
+        ledger.start()
+        trainer.run(Path(temporary))
+        seconds = ledger.seconds
+        if stopping is not None:
+            stopping.restore_best(model)
     model.eval()
     counted = [(p.numel(), p.requires_grad) for p in model.parameters()]
     trainable, total = sum(n for n, learns in counted if learns), sum(n for n, _ in counted)
     steps = int(trainer.state.global_step)
-    return Tuned(model, steps, seconds, _tokens(trainer), trainable, total, keeper.writing_seconds)
+    return Tuned(model, steps, seconds, _tokens(trainer), trainable, total, ledger.writing_seconds)
 
 
 def as_dataset(rows: Sequence[RenderedRow]) -> Any:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from predictor.probe.places import flat, stride_for
 from predictor.probe.train import Trace
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ class ProbeRecorder:
     gradients are complete and the optimizer has not stepped yet, then :meth:`observe_step` with the step's loss; when
     :attr:`full`, :meth:`finish`, which lets go of the tensors. Calls after that do nothing.
 
-    It keeps two copies of the trainable parameters' size (LoRA matrices only), and no value leaves the device before
-    :meth:`trace`, so a GPU is never made to wait.
+    It keeps two copies of the trainable parameters, three while it compares two gradients, and no value leaves the
+    device before :meth:`trace`, so a GPU is never made to wait. Where they are many, it looks at a fixed sample of them
+    and gives estimates: see :mod:`predictor.probe.places`.
 
     Args:
         steps: optimizer steps to watch.
@@ -36,6 +38,7 @@ class ProbeRecorder:
         self._start: torch.Tensor | None = None
         self._initial_norm: torch.Tensor | None = None
         self._update_norm: torch.Tensor | None = None
+        self._stride: int | None = None
 
     @property
     def full(self) -> bool:
@@ -44,14 +47,14 @@ class ProbeRecorder:
 
     def snapshot(self, model: Any) -> None:
         """Remember the trainable parameters as they are before the first step."""
-        self._start = _flat([p for p in model.parameters() if p.requires_grad])
+        self._start = self._seen(model)
         self._initial_norm = self._start.norm()
 
     def observe_gradients(self, model: Any) -> None:
         """Compare this step's gradient with the one before. Clipping may have happened: it does not turn a gradient."""
         if self.full:
             return
-        gradient = _flat([_gradient(p) for p in model.parameters() if p.requires_grad])
+        gradient = self._seen(model, gradients=True)
         norm = gradient.norm()
         if self._previous is not None:
             # 0 / 0 gives NaN: a vanished gradient has no direction.
@@ -72,14 +75,15 @@ class ProbeRecorder:
 
     def finish(self, model: Any) -> None:
         """Measure how far the trainable parameters have moved since :meth:`snapshot`, and free the copies."""
+        self._previous = None
         if self._start is not None:
-            self._update_norm = (_flat([p for p in model.parameters() if p.requires_grad]) - self._start).norm()
-        self._start = self._previous = None
+            self._update_norm = self._seen(model).sub_(self._start).norm()
+        self._start = None
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """All that was seen so far, as tensors by name and JSON values, for :meth:`restore`.
 
-        Before :meth:`finish` the tensors hold two copies of the trainable parameters' size, float32.
+        Before :meth:`finish` the tensors hold two copies, float32, of the parameters that are looked at.
         """
         import torch
 
@@ -91,12 +95,18 @@ class ProbeRecorder:
         }
         tensors = {name: tensor for name, tensor in single.items() if tensor is not None}
         tensors |= {n: torch.stack(seen) for n, seen in (("norms", self._norms), ("cosines", self._cosines)) if seen}
-        return tensors, {"losses": list(self._losses), "reported_norms": list(self._reported_norms)}
+        return tensors, {
+            "losses": list(self._losses),
+            "reported_norms": list(self._reported_norms),
+            "stride": self._stride,
+        }
 
     def restore(self, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any]) -> None:
         """Go on where :meth:`state` was taken, to the same bits. The tensors lie on the model's device."""
         self._losses = list(values["losses"])
         self._reported_norms = list(values["reported_norms"])
+        # Checkpoints without it are from before there were samples.
+        self._stride = values.get("stride", 1)
         self._previous, self._start = tensors.get("previous"), tensors.get("start")
         self._initial_norm, self._update_norm = tensors.get("initial_norm"), tensors.get("update_norm")
         self._norms = list(tensors["norms"]) if "norms" in tensors else []
@@ -104,7 +114,8 @@ class ProbeRecorder:
 
     def trace(self, *, generic_loss_before: float = math.nan, generic_loss_after: float = math.nan) -> Trace:
         """What was seen so far. The losses on everyday text are measured by the caller, who owns the model."""
-        seen = [float(norm) for norm in self._norms]
+        scale = math.sqrt(self._stride or 1)
+        seen = [scale * float(norm) for norm in self._norms]
         norms = [
             seen[step] if reported is None and step < len(seen) else math.nan if reported is None else reported
             for step, reported in enumerate(self._reported_norms)
@@ -113,25 +124,14 @@ class ProbeRecorder:
             losses=list(self._losses),
             grad_norms=norms,
             grad_cosines=[float(cosine) for cosine in self._cosines],
-            initial_norm=math.nan if self._initial_norm is None else float(self._initial_norm),
-            update_norm=math.nan if self._update_norm is None else float(self._update_norm),
+            initial_norm=math.nan if self._initial_norm is None else scale * float(self._initial_norm),
+            update_norm=math.nan if self._update_norm is None else scale * float(self._update_norm),
             generic_loss_before=generic_loss_before,
             generic_loss_after=generic_loss_after,
         )
 
-
-def _flat(tensors: list[Any]) -> torch.Tensor:
-    """One float32 vector of the tensors' values, on the device of the first, without history; a copy."""
-    import torch
-
-    if not tensors:
-        return torch.zeros(0)
-    device = tensors[0].device
-    return torch.cat([tensor.detach().reshape(-1).to(device, torch.float32) for tensor in tensors])
-
-
-def _gradient(parameter: Any) -> torch.Tensor:
-    """The gradient; zeros for a parameter that took no part in the step, so that places stay the same."""
-    import torch
-
-    return parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
+    def _seen(self, model: Any, *, gradients: bool = False) -> torch.Tensor:
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        if self._stride is None:
+            self._stride = stride_for([tuple(p.shape) for p in trainable])
+        return flat(trainable, self._stride, gradients=gradients)

@@ -12,16 +12,43 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from predictor.errors import TrainingError
-from predictor.finetune import checkpoints
-from predictor.finetune.checkpoints import MANIFEST, CheckpointFolder, Checkpoints
+from predictor.finetune import sealing
+from predictor.finetune.checkpoints import CheckpointFolder, Checkpoints, Stored
+from predictor.finetune.sealing import MANIFEST, Refused, check, open_manifest
 
 CLAIMS = {"identity": "same", "made_with": "torch 1"}
 FILES = {"tensors": bytes(range(40)), "state.json": b'{"points": []}'}
+
+
+@dataclass
+class Files:
+    """A checkpoint's content from memory. The disk is full after `room` files, the next of which is half written."""
+
+    files: dict[str, bytes]
+    room: int = 99
+
+    @property
+    def size(self) -> int:
+        return sum(len(content) for content in self.files.values())
+
+    def write(self, folder: Path) -> None:
+        for number, (name, content) in enumerate(self.files.items()):
+            if number == self.room:
+                (folder / name).write_bytes(content[: len(content) // 2])
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            (folder / name).write_bytes(content)
+
+
+def contents(stored: Stored | None) -> dict[str, bytes]:
+    """The files of a checkpoint but for its manifest."""
+    assert stored is not None
+    return {file.name: file.read_bytes() for file in stored.folder.iterdir() if file.name != MANIFEST}
 
 
 @pytest.fixture
@@ -35,7 +62,7 @@ def store(tmp_path: Path, notes: list[str]) -> CheckpointFolder:
     folder = CheckpointFolder(Checkpoints(tmp_path / "run", "same", every_steps=10, note=notes.append), CLAIMS)
     with folder.held():
         for step in (10, 20):
-            folder.write(step, files_of(step))
+            folder.write(step, Files(files_of(step)))
     return folder
 
 
@@ -50,12 +77,12 @@ def names(store: CheckpointFolder) -> list[str]:
 def test_what_was_written_is_read_again(store: CheckpointFolder, notes: list[str]):
     found = store.newest()
     assert found is not None
-    assert (found.step, found.files) == (20, files_of(20))
+    assert (found.step, contents(found)) == (20, files_of(20))
     assert notes == ["a checkpoint is there: the fine-tune goes on from step 20"]
 
 
 def test_two_are_kept_and_all_are_discarded(store: CheckpointFolder):
-    store.write(30, files_of(30))
+    store.write(30, Files(files_of(30)))
     assert names(store) == ["step-00000020", "step-00000030"]
     store.settings.discard()
     assert not store.settings.folder.exists()
@@ -107,7 +134,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_older_one(
     damage(newest / file)
     found = store.newest()
     assert found is not None
-    assert (found.step, found.files) == (10, files_of(10))
+    assert (found.step, contents(found)) == (10, files_of(10))
     [note] = notes
     assert note.startswith("checkpoint step-00000020 is refused: " + file)
     assert f"where: {newest} | rule: " in note
@@ -132,14 +159,14 @@ def test_no_flipped_bit_goes_unseen(store: CheckpointFolder):
         content = (newest / file).read_bytes()
         for bit in range(len(content) * 8):
             (newest / file).write_bytes(flipped(content, bit))
-            with pytest.raises(checkpoints._Refused, match=f"{file} has other bytes"):
-                store._read(20, newest)
+            with pytest.raises(Refused, match=f"{file} has other bytes"):
+                check(newest, 20, CLAIMS)
         (newest / file).write_bytes(content)
     manifest = (newest / MANIFEST).read_bytes()
     for bit in range(len(manifest) * 8):
-        with pytest.raises(checkpoints._Refused, match=r"manifest\.json is damaged"):
-            checkpoints._open_manifest(flipped(manifest, bit))
-    assert store._read(20, newest).files == files_of(20)
+        with pytest.raises(Refused, match=r"manifest\.json is damaged"):
+            open_manifest(flipped(manifest, bit))
+    check(newest, 20, CLAIMS)
 
 
 def test_files_that_do_not_belong_to_it(store: CheckpointFolder, notes: list[str]):
@@ -185,14 +212,14 @@ def test_a_checkpoint_of_another_fine_tune(store: CheckpointFolder, notes: list[
 
 
 def test_another_schema_is_refused(store: CheckpointFolder, notes: list[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(checkpoints, "SCHEMA", 2)
+    monkeypatch.setattr(sealing, "SCHEMA", 2)
     assert store.newest() is None
     assert "written under checkpoint schema 1" in notes[0]
     assert "this version reads schema 2" in notes[0]
 
 
 def test_what_a_killed_writer_left_is_swept_up(store: CheckpointFolder, notes: list[str]):
-    for name in ("writing-00000030", "removing-step-00000001"):
+    for name in ("writing-00000030", "removing-step-00000001", "scratch"):
         (store.settings.folder / name).mkdir()
         (store.settings.folder / name / "tensors").write_bytes(b"half")
     with store.held():
@@ -203,29 +230,39 @@ def test_what_a_killed_writer_left_is_swept_up(store: CheckpointFolder, notes: l
     assert len(notes) == 1
 
 
-@pytest.mark.parametrize("full_at", range(3))
-def test_a_full_disk_leaves_the_older_ones_whole(
-    store: CheckpointFolder, notes: list[str], monkeypatch: pytest.MonkeyPatch, full_at: int
-):
-    write, written = checkpoints._write_file, []
-
-    def full(path: Path, content: bytes) -> None:
-        if len(written) == full_at:
-            path.write_bytes(content[: len(content) // 2])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        written.append(path)
-        write(path, content)
-
-    monkeypatch.setattr(checkpoints, "_write_file", full)
+@pytest.mark.parametrize("room", range(2))
+def test_a_full_disk_leaves_the_older_ones_whole(store: CheckpointFolder, room: int):
     with pytest.raises(TrainingError) as caught:
-        store.write(30, files_of(30))
-    assert "the checkpoint of step 30" in caught.value.what
-    assert "No space left on device" in caught.value.what
-    assert "it goes on from step 20" in (caught.value.fix or "")
+        store.write(30, Files(files_of(30), room))
+    full_disk_leaves_the_older_ones_whole(store, caught.value)
+
+
+def test_a_disk_with_no_room_for_the_manifest(store: CheckpointFolder, monkeypatch: pytest.MonkeyPatch):
+    def full(path: Path) -> None:
+        if path.name == MANIFEST:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(sealing, "sync", full)
+    with pytest.raises(TrainingError) as caught:
+        store.write(30, Files(files_of(30)))
+    full_disk_leaves_the_older_ones_whole(store, caught.value)
+
+
+def full_disk_leaves_the_older_ones_whole(store: CheckpointFolder, error: TrainingError) -> None:
+    assert "the checkpoint of step 30 (" in error.what
+    assert " MB) cannot be written: No space left on device" in error.what
+    assert "it goes on from step 20" in (error.fix or "")
     assert names(store) == ["step-00000010", "step-00000020"]
     found = store.newest()
-    assert found is not None
-    assert found.files == files_of(20)
+    assert contents(found) == files_of(20)
+
+
+def test_scratch_files_are_gone_in_the_end(store: CheckpointFolder):
+    with pytest.raises(KeyboardInterrupt), store.held():
+        store.scratch.mkdir()
+        (store.scratch / "file").write_text("")
+        raise KeyboardInterrupt
+    assert names(store) == ["step-00000010", "step-00000020"]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path):
@@ -248,6 +285,7 @@ _WRITER = """
 import sys
 from pathlib import Path
 from predictor.finetune.checkpoints import CheckpointFolder, Checkpoints
+from tests.finetune.test_checkpoints import Files
 store = CheckpointFolder(Checkpoints(Path(sys.argv[1]), "same"), {"identity": "same"})
 with store.held():
     found = store.newest()
@@ -255,7 +293,7 @@ with store.held():
     print("ready", flush=True)
     while True:
         step += 1
-        store.write(step, {"a": str(step).encode() * 20000, "b": str(step).encode()})
+        store.write(step, Files({"a": str(step).encode() * 20000, "b": str(step).encode()}))
 """
 
 
@@ -273,7 +311,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path,
             found = store.newest()
         if found is not None:
             assert found.step >= last
-            assert found.files == {"a": str(found.step).encode() * 20000, "b": str(found.step).encode()}
+            assert contents(found) == {"a": str(found.step).encode() * 20000, "b": str(found.step).encode()}
             last = found.step
     assert last > 0
     assert not [note for note in notes if "refused" in note]

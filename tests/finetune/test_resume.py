@@ -9,7 +9,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,10 @@ import safetensors.torch
 import torch
 
 from predictor.errors import ConfigError, TrainingError
-from predictor.finetune import checkpoints
-from predictor.finetune.checkpoints import MANIFEST, Checkpoints
+from predictor.finetune import best_weights, snapshot
+from predictor.finetune.checkpoints import Checkpoints
 from predictor.finetune.plan import plan_training
+from predictor.finetune.sealing import MANIFEST
 from predictor.finetune.settings import Training
 from predictor.finetune.snapshot import STATE, TENSORS, claims
 from predictor.models.render import RenderedRow
@@ -76,10 +77,8 @@ def test_cut_off_twice(undisturbed: tuple[Outcome, Path], tiny_base: Path, tmp_p
     assert not tmp_path.exists()
 
 
-def test_checkpoints_by_the_clock(undisturbed: tuple[Outcome, Path], tiny_base: Path, tmp_path: Path):
-    assert tune(tiny_base, settings(tmp_path, every_steps=0, every_seconds=1e-6, keep=9)) == undisturbed[0]
-    assert len(step_folders(tmp_path)) == STEPS
-    never = settings(tmp_path / "never", every_steps=0)
+def test_no_steps_between_checkpoints_means_none(tiny_base: Path, tmp_path: Path):
+    never = settings(tmp_path, every_steps=0)
     tune(tiny_base, never, stop_after=1)
     assert step_folders(never.folder) == []
 
@@ -162,15 +161,15 @@ def test_what_makes_it_another_fine_tune(tiny_base: Path):
 def test_a_full_disk_ends_the_training_aloud(
     undisturbed: tuple[Outcome, Path], tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    write = checkpoints._write_file
+    write = snapshot.write_tensors
 
-    def full(path: Path, content: bytes) -> None:
+    def full(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         if path.parent.name == "writing-00000004":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(path, content)
+        write(path, tensors)
 
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoints, "_write_file", full)
+        patched.setattr(snapshot, "write_tensors", full)
         with pytest.raises(TrainingError, match=r"step 4 [\s\S]*No space left on device[\s\S]*goes on from step 2"):
             tune(tiny_base, settings(tmp_path, every_steps=2))
     assert step_folders(tmp_path) == ["step-00000002"]
@@ -205,6 +204,30 @@ def test_nothing_in_a_checkpoint_is_a_pickle(undisturbed: tuple[Outcome, Path]):
     assert parts == {"adapter", "optimizer", "random", "epoch_start", "observer"}
 
 
+@pytest.fixture
+def many_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All weights are many: nothing of their number is held in memory."""
+    monkeypatch.setattr("predictor.finetune.best_weights.HELD_BYTES", 0)
+    monkeypatch.setattr("predictor.probe.places.SEEN_WHOLE", 0)
+    monkeypatch.setattr("predictor.probe.places.SAMPLE", 5000)
+
+
+@pytest.mark.usefixtures("many_weights")
+def test_all_weights_of_a_model(tiny_base: Path, tmp_path: Path):
+    hp = HP.replace(method="full", learning_rate=1e-3, early_stopping_patience=2)
+    plain = tune(tiny_base, hp=hp)
+    assert tune(tiny_base, settings(tmp_path / "all", keep=100), hp=hp) == plain
+    assert len(plain.weights) > 20
+    for step in (PROBE_STEPS - 1, PROBE_STEPS + 1, STEPS):
+        name = f"step-{step:08d}"
+        shutil.copytree(tmp_path / "all" / name, tmp_path / f"run-{step}" / name)
+        assert tune(tiny_base, settings(tmp_path / f"run-{step}"), hp=hp) == plain
+        assert {entry.name for entry in (tmp_path / f"run-{step}").iterdir()} <= {
+            "lock",
+            *step_folders(tmp_path / "all"),
+        }
+
+
 class TestEarlyStopping:
     HP = HP.replace(learning_rate=1.0, epochs=3.0, early_stopping_patience=1)
     """So high a learning rate that eval/loss rises after its first points."""
@@ -212,7 +235,11 @@ class TestEarlyStopping:
     def losses(self, outcome: Outcome) -> dict[int, float]:
         return {step: values["eval/loss"] for step, values in eval(outcome.curves) if "eval/loss" in values}
 
-    def test_it_ends_and_keeps_the_best_weights(self, tiny_base: Path, tmp_path: Path):
+    @pytest.mark.parametrize("held", [best_weights.HELD_BYTES, 0])
+    def test_it_ends_and_keeps_the_best_weights(
+        self, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+    ):
+        monkeypatch.setattr(best_weights, "HELD_BYTES", held)
         stopped = tune(tiny_base, settings(tmp_path, keep=100), hp=self.HP)
         losses = self.losses(stopped)
         *before, last = losses
@@ -226,6 +253,16 @@ class TestEarlyStopping:
             shutil.rmtree(tmp_path / "run", ignore_errors=True)
             shutil.copytree(tmp_path / f"step-{step:08d}", tmp_path / "run" / f"step-{step:08d}")
             assert tune(tiny_base, settings(tmp_path / "run"), hp=self.HP) == stopped
+        assert tune(tiny_base, hp=self.HP) == stopped, "without checkpoints"
+
+    def test_a_full_disk_for_the_best_weights(self, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        def full(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(best_weights, "HELD_BYTES", 0)
+        monkeypatch.setattr(best_weights, "write_tensors", full)
+        with pytest.raises(TrainingError, match=r"cannot be written: No space left on device\n  where: .*scratch"):
+            tune(tiny_base, settings(tmp_path), hp=self.HP)
 
     def test_without_it_the_last_weights_stay(self, tiny_base: Path):
         patient = self.HP.replace(early_stopping_patience=0)

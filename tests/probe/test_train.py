@@ -7,7 +7,8 @@ import math
 import pytest
 
 from predictor.errors import TrainingError
-from predictor.probe import FEATURES, ProbeRecorder, Trace, train_features
+from predictor.probe import FEATURES, ProbeRecorder, Trace, places, train_features
+from tests.memory import growth
 from tests.probe.builders import tiny_model
 
 
@@ -128,3 +129,98 @@ def test_recorder_does_not_change_training() -> None:
         return torch.cat([p.detach().reshape(-1) for p in model.parameters()])
 
     assert torch.equal(trained(True), trained(False))
+
+
+def test_few_values_are_all_looked_at() -> None:
+    import torch
+
+    parameters = [*tiny_model().parameters(), torch.nn.Parameter(torch.randn(3, 5).T.to(torch.bfloat16))]
+    whole = torch.cat([p.detach().reshape(-1).float() for p in parameters])
+    assert places.stride_for([tuple(p.shape) for p in parameters]) == 1
+    assert torch.equal(places.flat(parameters, 1), whole)
+    assert places.flat(parameters, 1).data_ptr() != parameters[0].data_ptr()
+    assert torch.equal(places.flat(parameters, 7), whole[::7])
+    assert places.flat([], 1).numel() == 0
+
+
+def test_the_standard_lora_is_looked_at_whole_and_all_weights_of_a_small_base_are_not() -> None:
+    assert places.stride_for([(20_185_088,)]) == 1
+    assert places.stride_for([(49152, 576), *[(1536, 576)] * 120, (576,)]) == 11  # 9 and 10 share a divisor with 576
+    assert places.stride_for([(50_000_000,)]) == 4
+
+
+def recorded(whole: bool, monkeypatch: pytest.MonkeyPatch, broken_off: bool = False) -> Trace:
+    """Three steps of plain gradient descent on two matrices of which one takes no part in the first step."""
+    import torch
+
+    monkeypatch.setattr(places, "SEEN_WHOLE", 10**9 if whole else 0)
+    monkeypatch.setattr(places, "SAMPLE", 2000)
+    generator = torch.Generator().manual_seed(3)
+    first, second = (torch.nn.Parameter(torch.randn(100, n, generator=generator)) for n in (64, 50))
+    model = torch.nn.ParameterList([first, second])
+    recorder = ProbeRecorder(steps=3)
+    recorder.snapshot(model)
+    pull = torch.randn(100, 64, generator=generator)
+    for step in range(3):
+        first.grad = pull + torch.randn(100, 64, generator=generator)
+        second.grad = None if step == 0 else torch.randn(100, 50, generator=generator)
+        recorder.observe_gradients(model)
+        with torch.no_grad():
+            for parameter in model:
+                parameter -= 0.1 * (0 if parameter.grad is None else parameter.grad)
+        recorder.observe_step(1.0)
+        if broken_off:
+            tensors, values = recorder.state()
+            recorder = ProbeRecorder(steps=3)
+            recorder.restore(tensors, values)
+    recorder.finish(model)
+    return recorder.trace()
+
+
+def test_a_sample_estimates_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    sample, whole = recorded(False, monkeypatch), recorded(True, monkeypatch)
+    # 11400 values, every seventh: 1628 of them, whose norm has a standard error of √(2 · 6/7 / 1628) / 2 = 1.6 %.
+    assert sample.grad_norms != whole.grad_norms
+    assert sample.grad_norms == pytest.approx(whole.grad_norms, rel=0.05)
+    assert sample.initial_norm == pytest.approx(whole.initial_norm, rel=0.05)
+    assert sample.update_norm == pytest.approx(whole.update_norm, rel=0.05)
+    assert np.abs(np.subtract(sample.grad_cosines, whole.grad_cosines)).max() < 0.07
+    for seen_whole, trace in ((False, sample), (True, whole)):
+        assert recorded(seen_whole, monkeypatch, broken_off=True) == trace
+
+
+def test_what_was_seen_before_there_were_samples_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    model = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(100))])
+    earlier = ProbeRecorder(steps=1)
+    earlier.snapshot(model)
+    tensors, values = earlier.state()
+    del values["stride"]
+    monkeypatch.setattr(places, "SEEN_WHOLE", 10)
+    monkeypatch.setattr(places, "SAMPLE", 10)
+    recorder = ProbeRecorder(steps=1)
+    recorder.restore(tensors, values)
+    recorder.finish(model)
+    assert (recorder.trace().initial_norm, recorder.trace().update_norm) == (10.0, 0.0)
+
+
+def test_a_sample_takes_the_memory_of_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(places, "SEEN_WHOLE", 0)
+    monkeypatch.setattr(places, "SAMPLE", 1_000_000)
+    model = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(1_000_000)) for _ in range(20)])
+    for parameter in list(model)[:10]:
+        parameter.grad = torch.ones(1_000_000)
+    recorder = ProbeRecorder(steps=2)
+
+    def watch() -> None:
+        recorder.snapshot(model)
+        recorder.observe_gradients(model)
+        recorder.observe_gradients(model)
+        recorder.finish(model)
+
+    assert growth(watch) < 3 * 4_000_000 + 8_000_000, "all values have 80 MB"
