@@ -91,7 +91,7 @@ def train_predictor(
         params={f"meta/{name}": str(value) for name, value in asdict(config).items()},
     ) as run:
         progress.stage("read the runs")
-        table = _table(config)
+        table = _table(config, progress)
         progress.note(
             f"{len(table)} rows, {len(set(map(str, table.group)))} groups, {len(table.schema.columns)} features"
         )
@@ -138,8 +138,9 @@ def train_predictor(
         return MetaResult(version, run.run_id, trained, table, tuple(lines))
 
 
-def _table(config: MetaConfig) -> Table:
+def _table(config: MetaConfig, progress: Progress) -> Table:
     from predictor import tracking
+    from predictor.flows.row_hashes import read_row_hashes
     from predictor.table import Table, build
 
     if config.table:
@@ -148,7 +149,13 @@ def _table(config: MetaConfig) -> Table:
         )
     records = tracking.read_records(split_list(config.experiments) or None, parent=config.parent or None)
     source = f"experiments {config.experiments}" if config.experiments else "all experiments of the tracking store"
-    return build(records, config.target, average_seeds=config.average_seeds, source=source)
+    row_hashes, without = read_row_hashes(records)
+    if without:
+        progress.note(
+            f"{len(without)} large datasets, such as {without[0]}, have no row hashes among the artifacts of their "
+            "runs: datasets that share rows with them may be missed"
+        )
+    return build(records, config.target, average_seeds=config.average_seeds, source=source, row_hashes=row_hashes)
 
 
 def _known_features(table: Table) -> tuple[dict[str, str], dict[str, str]]:

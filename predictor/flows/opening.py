@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from predictor.config import WITHOUT_EFFECT, FinetuneConfig, canonical_hash
 from predictor.data.fingerprint import Fingerprint
 from predictor.flows.materials import Materials, base_model_source, gather, keep_rejections, mlflow_inputs, refusals
+from predictor.flows.row_hashes import keep_row_hashes
 from predictor.flows.stopwatch import Stopwatch
 from predictor.progress import Progress
 from predictor.revision import code_revision
@@ -43,13 +44,15 @@ def begin(
     kind: str, config: FinetuneConfig, run: TrackedRun, watch: Stopwatch, progress: Progress
 ) -> tuple[Materials, RunRecord]:
     """Read the data and write on the run what is known before any model is loaded: Hj, tags, the datasets as MLflow's
-    inputs, and the rows that were refused, which are also named to the person who watches."""
+    inputs, the row hashes of a large dataset, and the rows that were refused, which are also named to the person who
+    watches."""
     with watch.part("read"):
         materials = gather(config)
     record = opening_record(kind, config, materials)
     encoded = encode(record)
     run.describe(params=encoded.params, tags=encoded.tags)
     run.inputs(mlflow_inputs(config, materials))
+    keep_row_hashes(run, materials.dataset)
     for name, dataset in (("train", materials.dataset), ("eval", materials.evaluation)):
         if keep_rejections(run, dataset, name):
             progress.note(refusals(dataset))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,12 @@ def feature_row(record: RunRecord) -> dict[str, HpValue]:
 
 
 def build(
-    records: Iterable[RunRecord], target: str = "score/exact_match", *, average_seeds: bool = True, source: str = ""
+    records: Iterable[RunRecord],
+    target: str = "score/exact_match",
+    *,
+    average_seeds: bool = True,
+    source: str = "",
+    row_hashes: Mapping[str, np.ndarray] | None = None,
 ) -> Table:
     """The table of the runs that may teach a predictor of `target`.
 
@@ -47,6 +52,7 @@ def build(
         average_seeds: one row for the seeds of a configuration, their features and target averaged; otherwise one row
             for a run.
         source: where the records came from, for messages.
+        row_hashes: row sketch → more row hashes of the same dataset, for large ones; see `dataset_groups`.
 
     Raises:
         TableError: no run may teach (with the reasons), too few rows, or a target that never varies.
@@ -74,7 +80,8 @@ def build(
     firsts = eligible.take(units.first)
     mean, deviation = units.spread(eligible.metrics.column(target)[0])
     datasets = _dataset(firsts)
-    groups = datasets.map(dataset_groups(dict(zip(datasets, firsts.columns["row_sketch"], strict=True))).get)
+    sketches = dict(zip(datasets, firsts.columns["row_sketch"], strict=True))
+    groups = datasets.map(dataset_groups(sketches, row_hashes).get)
     table = Table(
         rows=rows,
         schema=FeatureSchema.of(rows),
