@@ -15,7 +15,7 @@ SKETCH_SIZE = 512
 """k of the bottom-k sketch: datasets of at most this many distinct rows are held exactly."""
 KEPT_ONE_IN = 12
 """One hash in so many of a large dataset is kept beyond its sketch. A dataset that has 64 rows of it, or more, has none
-of the kept ones with probability (1 − 1/12) ** 64 = 0.4 % at most; 14 would make 0.9 %."""
+of the kept ones with probability (1 − 1/12) ** 64 = 0.4 %; one in 14 would make 0.9 %."""
 MOST_KEPT = 2**18
 """Datasets of which more would be kept (from 3.1 million rows on) keep half of them, and so on."""
 

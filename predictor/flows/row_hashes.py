@@ -36,7 +36,7 @@ _ASKED = 3
 def keep_row_hashes(run: TrackedRun, dataset: Dataset) -> None:
     """The row hashes of a large dataset as an artifact of the run; nothing where the tag holds as many."""
     if len(dataset.row_hashes):
-        _write(run.artifacts / FILE, dataset.row_hashes)
+        write_row_hashes(run.artifacts / FILE, dataset.row_hashes)
 
 
 def read_row_hashes(
@@ -71,7 +71,7 @@ def read_row_hashes(
             if hashes is None:
                 without.append(runs.columns["dataset"][rows[0]])
                 continue
-            _write(cached, hashes)
+            write_row_hashes(cached, hashes)
         found[text] = hashes
     return found, without
 
@@ -115,7 +115,7 @@ def _read(path: Path) -> np.ndarray:
     return pq.read_table(path).column(_COLUMN).to_numpy().astype(np.int64)
 
 
-def _write(path: Path, hashes: np.ndarray) -> None:
+def write_row_hashes(path: Path, hashes: np.ndarray) -> None:
     """Written aside and renamed. Differences of sorted hashes are stored, in about three bytes each."""
     import pyarrow as pa
     import pyarrow.parquet as pq
