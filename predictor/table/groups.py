@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
 
 from predictor.errors import TableError
 from predictor.schema import keys
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 SHARE = 0.01
 """Two datasets share rows when they have this part of the smaller one in common, and at least one row."""
@@ -55,13 +57,17 @@ def dataset_groups(sketches: Mapping[str, str], row_hashes: Mapping[str, np.ndar
 
 def _components(hashes: list[np.ndarray]) -> list[int]:
     """The first member of each dataset's component, from sorted arrays of distinct hashes."""
+    # A served predictor imports this room and never groups anything.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     n = len(hashes)
     if not n:
         return []
     component = np.arange(n)
     held = _holders(hashes)
     last = np.array([each[-1] if len(each) >= CUT else _SPACE for each in hashes], dtype=float)
-    for start, end in _blocks(held @ held.sum(axis=0)):
+    for start, end in _blocks(held @ held.sum(axis=0, dtype=np.int64)):
         common = (held[start:end] @ held.T).tocoo()
         a, b, count = common.row + start, common.col, common.data
         later = a < b
@@ -91,6 +97,8 @@ def _holders(hashes: list[np.ndarray]) -> csr_array:
 
     Most rows stand in one dataset only, and many datasets share none: these hashes are left out.
     """
+    from scipy.sparse import csr_array
+
     each = np.concatenate(hashes)
     ordered = np.sort(each)
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
