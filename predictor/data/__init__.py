@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from predictor.data.example import Example, Message
-from predictor.data.fingerprint import shares_rows
 from predictor.data.loading import Dataset, load
 from predictor.data.rejection import Rejection
 from predictor.data.split import split_evaluation, subsample
@@ -15,7 +14,6 @@ __all__ = [
     "Message",
     "Rejection",
     "load",
-    "shares_rows",
     "split_evaluation",
     "subsample",
     "write_squad",

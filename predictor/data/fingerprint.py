@@ -7,12 +7,20 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
+
 from predictor.data.example import Example
 
 SKETCH_SIZE = 512
 """k of the bottom-k sketch: datasets of at most this many distinct rows are held exactly."""
+KEPT_ONE_IN = 12
+"""One hash in so many of a large dataset is kept beyond its sketch. A dataset that has 64 rows of it, or more, has none
+of the kept ones with probability (1 − 1/12) ** 64 = 0.4 %; one in 14 would make 0.9 %."""
+MOST_KEPT = 2**18
+"""Datasets of which more would be kept (from 3.1 million rows on) keep half of them, and so on."""
 
 _HASH_BYTES = 5
+_SPACE = 16 ** (2 * _HASH_BYTES)
 _FIELD, _ITEM = "\x1e", "\x1f"
 
 
@@ -72,13 +80,18 @@ def _content(example: Example) -> str:
 class Fingerprint:
     """The digest and the sketch of a dataset, built row by row in bounded memory.
 
-    The sketch is the bottom-k sketch of Cohen and Kaplan (PODC 2007): the k smallest hashes of the distinct rows.
+    The sketch is the bottom-k sketch of Cohen and Kaplan (PODC 2007): the k smallest hashes of the distinct rows. It is
+    short, so that it fits a tag, and says little of a small part of a large dataset; of these all hashes below a bound
+    are kept besides (adaptive sampling, Flajolet 1990).
     """
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
         self._smallest: set[str] = set()
         self._bound = "g"  # above every hex digit, so that all hashes are kept until the sketch is full
+        self._kept: set[int] = set()
+        self._kept_below = _SPACE // KEPT_ONE_IN
+        self._kept_digits = _digits(self._kept_below)
 
     def add(self, example: Example) -> str:
         """Count the row in; returns its row hash.
@@ -97,6 +110,12 @@ class Fingerprint:
             if len(self._smallest) >= 8 * SKETCH_SIZE:
                 self._smallest = set(sorted(self._smallest)[:SKETCH_SIZE])
                 self._bound = max(self._smallest)
+        if digits < self._kept_digits:
+            self._kept.add(int(digits, 16))
+            if len(self._kept) > MOST_KEPT:
+                self._kept_below //= 2
+                self._kept_digits = _digits(self._kept_below)
+                self._kept = {each for each in self._kept if each < self._kept_below}
         return digits
 
     @property
@@ -109,12 +128,18 @@ class Fingerprint:
         """At most `SKETCH_SIZE` row hashes, sorted."""
         return tuple(sorted(self._smallest)[:SKETCH_SIZE])
 
+    @property
+    def row_hashes(self) -> np.ndarray:
+        """(hashes,) all row hashes below a bound as sorted integers; none where the sketch holds them, see
+        :func:`is_short`."""
+        whole = len(self._kept) >= SKETCH_SIZE
+        return np.array(sorted(self._kept) if whole else [], dtype=np.int64)
 
-def shares_rows(sketch_a: Sequence[str], sketch_b: Sequence[str]) -> bool:
-    """Whether two datasets have a row in common, as far as their sketches tell.
 
-    Exact (up to a 40-bit collision) while both datasets have at most `SKETCH_SIZE` distinct rows. A sketch of a larger
-    dataset of n rows holds each row with probability `SKETCH_SIZE` / n, so m shared rows are missed with probability
-    about (1 − SKETCH_SIZE / n) ** m.
-    """
-    return not set(sketch_a).isdisjoint(sketch_b)
+def _digits(number: int) -> str:
+    return f"{number:0{2 * _HASH_BYTES}x}"
+
+
+def is_short(sketch: Sequence[str]) -> bool:
+    """Whether the dataset of a sketch has more row hashes than the sketch: from about 6 144 distinct rows on."""
+    return len(sketch) >= SKETCH_SIZE and sketch[-1] < _digits(_SPACE // KEPT_ONE_IN)

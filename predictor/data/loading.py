@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from predictor.data.example import Example
 from predictor.data.rejection import Rejection
@@ -20,10 +22,11 @@ class Dataset:
         format: the dataset format (`squad`, `messages`, …).
         format_reason: why this format was chosen.
         fingerprint: 16 hex digits over the content of the accepted rows, their ids left out.
-        row_sketch: at most 512 row hashes (10 hex digits each), sorted; see `shares_rows`.
+        row_sketch: at most 512 row hashes (10 hex digits each), sorted; see `Fingerprint.sketch`.
         rejections: the refused rows, at most as many as were asked to be kept.
         rejected: the number of refused rows.
         notes: what the user should know although no row is refused for it.
+        row_hashes: (hashes,) more row hashes of a large dataset, as sorted integers; see `Fingerprint.row_hashes`.
     """
 
     examples: tuple[Example, ...]
@@ -35,6 +38,7 @@ class Dataset:
     rejections: tuple[Rejection, ...] = ()
     rejected: int = 0
     notes: tuple[str, ...] = ()
+    row_hashes: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
 
     @property
     def rows(self) -> int:
@@ -79,4 +83,5 @@ def load(
         rejections=tuple(rejections),
         rejected=stream.rejected,
         notes=tuple(stream.notes),
+        row_hashes=stream.fingerprint.row_hashes,
     )

@@ -102,7 +102,7 @@ def train_predictor(
         params={f"{keys.META}{name}": str(value) for name, value in asdict(config).items()},
     ) as run:
         progress.stage("read the runs")
-        table = _table(config)
+        table = _table(config, progress)
         progress.note(
             f"{len(table)} rows, {len(set(map(str, table.group)))} groups, {len(table.schema.columns)} features"
         )
@@ -149,10 +149,11 @@ def train_predictor(
         return MetaResult(version, run.run_id, trained, table, tuple(lines))
 
 
-def _table(config: MetaConfig) -> Table:
+def _table(config: MetaConfig, progress: Progress) -> Table:
     from predictor import tracking
     from predictor.schema.targets import target_of
     from predictor.table import build, from_file
+    from predictor.tracking.row_hashes import read_row_hashes
 
     if config.table:
         return from_file(
@@ -168,7 +169,13 @@ def _table(config: MetaConfig) -> Table:
     target = target_of(config.target, unit=config.unit, direction=config.direction)
     records = tracking.read_records(split_list(config.experiments) or None, parent=config.parent or None)
     source = f"experiments {config.experiments}" if config.experiments else "all experiments of the tracking store"
-    return build(records, target, average_seeds=config.average_seeds, source=source)
+    row_hashes, without = read_row_hashes(records)
+    if without:
+        progress.note(
+            f"{len(without)} large datasets, such as {without[0]}, have no row hashes among the artifacts of their "
+            "runs: datasets that share rows with them may be missed"
+        )
+    return build(records, target, average_seeds=config.average_seeds, source=source, row_hashes=row_hashes)
 
 
 def _child(validation: Validation, parent: TrackedRun) -> None:

@@ -144,7 +144,7 @@ def _estimator(table: Table, recipe: Recipe, out_of_group: np.ndarray, seed: int
         schema=table.schema,
         model=fit_on(table, np.arange(len(table)), recipe, seed, threads),
         interval=calibrate(out_of_group - table.y, table.group, LEVEL),
-        domain=learn_domain(table.matrix, table.group, seed),
+        domain=learn_domain(table.matrix, table.group, seed, table.schema.categorical),
         recipe=recipe,
         low=table.target.low,
         high=table.target.high,

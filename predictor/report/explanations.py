@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from predictor.report.labels import plain
+
 
 def beeswarm(values: np.ndarray, matrix: np.ndarray, names: Sequence[str], base: float, shown: int = 15) -> Figure:
     """Every row's SHAP value of the strongest features, coloured by the feature's own value.
@@ -21,7 +23,7 @@ def beeswarm(values: np.ndarray, matrix: np.ndarray, names: Sequence[str], base:
     import shap
 
     explanation = shap.Explanation(
-        values=values, base_values=np.full(len(values), base), data=matrix, feature_names=list(names)
+        values=values, base_values=np.full(len(values), base), data=matrix, feature_names=list(map(plain, names))
     )
     figure = plt.figure()
     shap.plots.beeswarm(explanation, max_display=shown, show=False, plot_size=(9, 0.35 * min(shown, len(names)) + 2))
@@ -36,7 +38,8 @@ def bars(values: np.ndarray, names: Sequence[str], shown: int = 15) -> Figure:
     order = np.argsort(strength)[-shown:]
     figure = Figure(figsize=(8, 0.3 * len(order) + 1.2))
     axes = figure.subplots()
-    axes.barh([names[j] for j in order], strength[order], color="#1e88e5")
+    axes.barh(range(len(order)), strength[order], color="#1e88e5")
+    axes.set_yticks(range(len(order)), [plain(names[j]) for j in order])
     axes.set_xlabel("mean |SHAP value|, in the target's unit")
     figure.tight_layout()
     return figure
@@ -54,7 +57,7 @@ def dependence(values: np.ndarray, matrix: np.ndarray, names: Sequence[str], sho
     for axes, j in zip(grid.flat, order, strict=False):
         axes.scatter(matrix[:, j], values[:, j], s=12, alpha=0.6, color="#1e88e5")
         axes.axhline(0.0, color="grey", linewidth=0.8)
-        axes.set_title(names[j], fontsize=9)
+        axes.set_title(plain(names[j]), fontsize=9)
         axes.set_ylabel("SHAP value", fontsize=8)
     figure.tight_layout()
     return figure

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from predictor.report.coverage import COVERAGE_HEAD, coverage_rows
 from predictor.report.explanations import bars, beeswarm, dependence
 from predictor.report.page import METRIC_HEAD, Page, metric_rows
 from predictor.report.validation import (
@@ -43,7 +44,7 @@ def write_figures(folder: Path, table: Table, trained: Trained) -> None:
         predictions[f"predicted ({name})"] = validation.predicted
     predictions.to_csv(folder / "table.csv", index=False)
     _features(table, trained).to_csv(folder / "features.csv", index=False)
-    (folder / "report.html").write_text(_page(table, trained, figures))
+    (folder / "report.html").write_text(_page(table, trained, figures), encoding="utf-8")
 
 
 def _figures(table: Table, trained: Trained) -> dict[str, Figure]:
@@ -150,6 +151,7 @@ def _page(table: Table, trained: Trained, figures: dict[str, Figure]) -> str:
         f"{100 * grouped.metrics['coverage']:.0f} % of the rows of groups left out lie inside."
         + ("" if interval.guaranteed else " Too few groups to promise 90 %: the half width is the largest error seen.")
     )
+    page.table(COVERAGE_HEAD, coverage_rows(grouped.predicted - table.y, table.group, target, table.group_names))
     for name in ("predicted_against_actual", "residuals_by_group", "learning_curve"):
         if name in figures:
             page.figure(figures[name], _CAPTIONS[name])

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from predictor.report.labels import plain
+
 
 def predicted_against_actual(
     y: np.ndarray, predicted: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], groups: np.ndarray, target: str
@@ -21,8 +23,8 @@ def predicted_against_actual(
     axes.scatter(y, predicted, c=codes, cmap="tab20", s=18, zorder=2)
     span = [min(y.min(), predicted.min()), max(y.max(), predicted.max())]
     axes.plot(span, span, color="grey", linewidth=1)
-    axes.set_xlabel(f"{target}, measured")
-    axes.set_ylabel(f"{target}, predicted without the row's group (90 % interval)")
+    axes.set_xlabel(f"{plain(target)}, measured")
+    axes.set_ylabel(f"{plain(target)}, predicted without the row's group (90 % interval)")
     figure.tight_layout()
     return figure
 
@@ -36,11 +38,7 @@ def residuals(y: np.ndarray, predicted: np.ndarray, groups: np.ndarray, shown: i
     figure = Figure(figsize=(8, 0.25 * len(worst) + 1.5))
     axes = figure.subplots()
     axes.boxplot([by_group[label] for label in reversed(worst)], orientation="horizontal", widths=0.6)
-    axes.set_yticks(
-        range(1, len(worst) + 1),
-        [label if len(label) <= 48 else f"…{label[-47:]}" for label in reversed(worst)],
-        fontsize=7,
-    )
+    axes.set_yticks(range(1, len(worst) + 1), [plain(label, most=48) for label in reversed(worst)], fontsize=7)
     axes.axvline(0.0, color="grey", linewidth=0.8)
     axes.set_xlabel("predicted − measured")
     figure.tight_layout()
@@ -53,9 +51,10 @@ def against_baselines(rmse: Mapping[str, float], title: str) -> Figure:
     figure = Figure(figsize=(7, 0.35 * len(names) + 1.2))
     axes = figure.subplots()
     colours = ["#1e88e5", *["#b0bec5"] * (len(names) - 1)]
-    axes.barh(names[::-1], [rmse[name] for name in names[::-1]], color=colours[::-1])
+    axes.barh(range(len(names)), [rmse[name] for name in names[::-1]], color=colours[::-1])
+    axes.set_yticks(range(len(names)), [plain(name) for name in names[::-1]])
     axes.set_xlabel("RMSE")
-    axes.set_title(title, fontsize=10)
+    axes.set_title(plain(title), fontsize=10)
     figure.tight_layout()
     return figure
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,7 @@ def build(
     *,
     average_seeds: bool = True,
     source: str = "",
+    row_hashes: Mapping[str, np.ndarray] | None = None,
 ) -> Table:
     """The table of the runs that may teach a predictor of `target`.
 
@@ -52,6 +53,7 @@ def build(
         average_seeds: one row for the seeds of a configuration, their features and target averaged; otherwise one row
             for a run.
         source: where the records came from, for messages.
+        row_hashes: row sketch → more row hashes of the same dataset, for large ones; see `dataset_groups`.
 
     Raises:
         TableError: no run may teach (with the reasons), too few rows, or a target that never varies. ConfigError: no
@@ -77,7 +79,8 @@ def build(
     firsts = eligible.take(units.first)
     mean, deviation = units.spread(eligible.metrics.column(key)[0])
     datasets = _dataset(firsts)
-    groups = datasets.map(dataset_groups(dict(zip(datasets, firsts.columns["row_sketch"], strict=True))).get)
+    sketches = dict(zip(datasets, firsts.columns["row_sketch"], strict=True))
+    groups = datasets.map(dataset_groups(sketches, row_hashes).get)
     table = Table(
         rows=rows,
         schema=FeatureSchema.of(rows),

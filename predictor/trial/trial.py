@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from predictor.data.row_hashes import FILE, write_row_hashes
 from predictor.errors import DataError
 from predictor.finetune.checkpoints import Checkpoints
 from predictor.finetune.methods import METHODS
@@ -174,12 +175,14 @@ class Trial:
     # what happens, in this order
 
     def announce(self, kind: str, run: RunWriter) -> None:
-        """Write on the run what is known before any model is loaded: Hj, tags, the datasets, and the rows that were
-        refused, which are also named to the person who watches."""
+        """Write on the run what is known before any model is loaded: Hj, tags, the datasets, the row hashes of a large
+        one, and the rows that were refused, which are also named to the person who watches."""
         encoded = encode(self.record(kind))
         # Of a base that is not loaded there is no digest yet, and so no identity.
         run.describe(params=encoded.params, tags={k: v for k, v in encoded.tags.items() if k != keys.TAG_CONFIG_HASH})
         run.inputs(self.datasets)
+        if len(self.materials.dataset.row_hashes):
+            write_row_hashes(run.artifacts / FILE, self.materials.dataset.row_hashes)
         for name, dataset in (("train", self.materials.dataset), ("eval", self.materials.evaluation)):
             if said := keep_rejections(run.artifacts, dataset, name):
                 self._progress.note(said)

@@ -3,10 +3,11 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from predictor.data import Example, load, shares_rows
-from predictor.data.fingerprint import SKETCH_SIZE, Fingerprint, passage_group, row_hash
+from predictor.data import Example, load
+from predictor.data.fingerprint import KEPT_ONE_IN, SKETCH_SIZE, Fingerprint, is_short, passage_group, row_hash
 from tests.data.samples import ROWS, write
 
 
@@ -47,19 +48,6 @@ def test_sketch_is_exact_up_to_its_size_and_bounded_beyond() -> None:
     assert list(everything) == smallest
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "shared"),
-    [
-        (range(500), range(499, 900), True),
-        (range(500), range(500, 1000), False),
-        (range(10_000), range(5_000, 15_000), True),
-        (range(10_000), range(10_000, 20_000), False),
-    ],
-)
-def test_datasets_that_share_rows_are_recognised(one: range, other: range, shared: bool) -> None:
-    assert shares_rows(sketch(one), sketch(other)) is shared
-
-
 def test_order_changes_the_fingerprint_but_not_the_sketch() -> None:
     numbers = list(range(100))
     one, two = Fingerprint(), Fingerprint()
@@ -68,3 +56,35 @@ def test_order_changes_the_fingerprint_but_not_the_sketch() -> None:
             made.add(Example(id=str(n), text=f"text {n}", label="a"))
     assert one.digest != two.digest
     assert one.sketch == two.sketch
+
+
+def _made(rows: int) -> Fingerprint:
+    made = Fingerprint()
+    for number in range(rows):
+        made.add(Example(id=str(number), question=f"question {number}", answers=("x",)))
+    return made
+
+
+def test_more_hashes_of_large_datasets_are_kept_and_the_sketch_tells_of_which() -> None:
+    all_hashes = sorted(int(row_hash(Example(id="", question=f"question {n}")), 16) for n in range(20_000))
+    below = [number for number in all_hashes if number < 2**40 // KEPT_ONE_IN]
+    assert _made(20_000).row_hashes.tolist() == below
+    assert len(below) == pytest.approx(20_000 / KEPT_ONE_IN, rel=0.1)
+    for rows in (10, 512, 2_000, 6_000, 6_300, 20_000):
+        made = _made(rows)
+        assert is_short(made.sketch) == (len(made.row_hashes) > 0), rows
+    assert not len(_made(2_000).row_hashes)
+
+
+def test_kept_hashes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("predictor.data.fingerprint.MOST_KEPT", 1000)
+    kept = _made(30_000).row_hashes
+    assert SKETCH_SIZE <= len(kept) <= 1000
+    all_hashes = [int(row_hash(Example(id="", question=f"question {n}")), 16) for n in range(30_000)]
+    np.testing.assert_array_equal(kept, sorted(all_hashes)[: len(kept)])
+
+
+def test_a_loaded_dataset_brings_them(tmp_path: Path) -> None:
+    rows = [{"text": f"text {n}", "label": n % 2} for n in range(8_000)]
+    assert len(load(write(tmp_path / "large.jsonl", rows)).row_hashes) > SKETCH_SIZE
+    assert not len(load(write(tmp_path / "small.jsonl", rows[:500])).row_hashes)

@@ -121,12 +121,12 @@ def test_coverage_is_that_of_intervals_calibrated_without_the_group() -> None:
 
 
 def test_the_plain_case_agrees_with_mapie() -> None:
-    mapie = pytest.importorskip("mapie.regression")
+    from mapie.regression import SplitConformalRegressor
     from sklearn.dummy import DummyRegressor
 
     rng = np.random.default_rng(1)
     y = rng.normal(size=99)
     guess = DummyRegressor(strategy="constant", constant=0.0).fit(np.zeros((1, 1)), [0.0])
-    split = mapie.SplitConformalRegressor(guess, confidence_level=0.9, prefit=True).conformalize(np.zeros((99, 1)), y)
+    split = SplitConformalRegressor(guess, confidence_level=0.9, prefit=True).conformalize(np.zeros((99, 1)), y)
     _, bounds = split.predict_interval(np.zeros((1, 1)))
     assert calibrate(-y, np.arange(99).astype(str)).half_width == pytest.approx(float(bounds[0, 1, 0]))
