@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.tiny import qa_rows
 from predictor.config import Hyperparameters
 from predictor.data.example import Example
 from predictor.finetune.base_model import load_base_model
@@ -16,7 +17,6 @@ from predictor.finetune.train import train
 from predictor.flows.first_steps import FirstSteps
 from predictor.probe import train_features
 from predictor.tasks import TASKS
-from tests.tiny import qa_rows
 
 CPU = Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
 QA = TASKS.get("qa")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.tiny import qa_rows, write_squad
 from predictor.config import FinetuneConfig
 from predictor.errors import ConfigError
 from predictor.flows.finetune import finetune
@@ -17,7 +18,6 @@ from predictor.flows.probe import probe_dataset
 from predictor.progress import Silent
 from predictor.schema import RunRecord, keys
 from predictor.tracking import read_records
-from tests.tiny import qa_rows, write_squad
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

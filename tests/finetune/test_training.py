@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.tiny import qa_rows
 from predictor.config import Hyperparameters
 from predictor.data.example import Example
 from predictor.errors import ConfigError, DataError, ModelError, TrainingError
@@ -17,7 +18,6 @@ from predictor.finetune.generate import generate
 from predictor.finetune.render import RenderedRow, render_prompts, render_rows, within_length
 from predictor.finetune.train import IGNORED, as_dataset, save_adapter, train
 from predictor.tasks import TASKS
-from tests.tiny import qa_rows
 
 CPU = Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
 QA = TASKS.get("qa")
@@ -148,7 +148,7 @@ def test_the_adapter_loads_in_plain_peft_and_answers_alike(base: BaseModel, tiny
 
 
 def test_the_digest_is_of_the_weights(tiny_base: Path, tmp_path: Path):
-    from tests.tiny import write_base
+    from benchmarks.tiny import write_base
 
     assert weights_digest(str(tiny_base)) == weights_digest(str(write_base(tmp_path / "same")))
     assert weights_digest(str(tiny_base)) != weights_digest(str(write_base(tmp_path / "other", hidden=48)))
@@ -169,7 +169,7 @@ def test_a_hub_model_while_offline():
 
 
 def test_a_base_model_with_damaged_weights(tmp_path: Path):
-    from tests.tiny import write_base
+    from benchmarks.tiny import write_base
 
     folder = write_base(tmp_path / "base")
     (folder / "model.safetensors").write_bytes(b"damaged")
@@ -178,7 +178,7 @@ def test_a_base_model_with_damaged_weights(tmp_path: Path):
 
 
 def test_a_tokenizer_without_a_chat_template(tmp_path: Path):
-    from tests.tiny import write_base
+    from benchmarks.tiny import write_base
 
     folder = write_base(tmp_path / "base")
     (folder / "chat_template.jinja").unlink(missing_ok=True)

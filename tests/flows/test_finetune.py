@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.tiny import qa_rows, write_squad
 from predictor.config import TIERS, FinetuneConfig, Hyperparameters
 from predictor.errors import ConfigError, DataError, ModelError, PredictorError, TrainingError
 from predictor.flows.finetune import finetune
@@ -17,7 +18,6 @@ from predictor.flows.probe import probe_dataset
 from predictor.probe import FEATURES, lookup
 from predictor.schema import RunRecord, keys
 from predictor.tracking import read_record, read_records
-from tests.tiny import qa_rows, write_squad
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -164,7 +164,7 @@ def test_what_goes_wrong_is_said_and_recorded(config: FinetuneConfig, change: di
 def test_a_nan_loss_leaves_a_failed_run_and_no_score(config: FinetuneConfig, tmp_path: Path):
     from safetensors.torch import load_file, save_file
 
-    from tests.tiny import write_base
+    from benchmarks.tiny import write_base
 
     folder = write_base(tmp_path / "broken")
     weights = load_file(folder / "model.safetensors")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.synthetic_runs import records
 from predictor.errors import ConfigError
 from predictor.flows.grid import label, read_grid
 from predictor.flows.meta_report import write_figures
@@ -18,7 +19,6 @@ from predictor.registry import Candidate, ranking
 from predictor.report.page import Page
 from predictor.report.summary import summary
 from predictor.table import Table, build
-from tests.synthetic_runs import records
 
 TIERS = {"probe/noise_0": "static", "probe/initial_loss": "forward", "probe/zero_shot_exact_match": "forward"}
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from benchmarks.synthetic_runs import row_hash
 from predictor.errors import TableError
 from predictor.table import dataset_groups
-from tests.synthetic_runs import row_hash
 
 
 def _sketch(rows: Iterable[str]) -> str:
