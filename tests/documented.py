@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from entrypoints import _cli, _mlproject
+from entrypoints import _mlproject
 from predictor.config import from_strings
 from predictor.errors import PredictorError
 
@@ -62,7 +62,12 @@ class Command:
         if self.words[0] == "mlflow":
             pairs = (pair.partition("=") for pair in _mlflow(self.words)["param_list"])
             return {name: value for name, _, value in pairs}
-        return {name: value for name, value in _cli.pairs(self.words[3:]).items() if name != "help"}
+        flags, found = self.words[3:], {}
+        for flag, next_word in zip(flags, [*flags[1:], ""], strict=True):
+            name, equals, value = flag.removeprefix("--").partition("=")
+            if flag.startswith("--") and name != "help":
+                found[name] = value if equals else next_word
+        return found
 
 
 def page(name: str) -> str:

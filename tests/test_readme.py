@@ -16,7 +16,6 @@ import pytest
 import predictor
 from benchmarks.tiny import qa_rows, write_squad
 from entrypoints import _mlproject
-from predictor.flows.lab_runs import lab_runs_path
 from predictor.registry import Predictor
 from predictor.schema.archive import read_archive, write_archive
 from predictor.sweep import read_plan
@@ -182,7 +181,7 @@ def test_the_static_tier_of_the_probe_as_it_is_written(project: Path):
 def test_import_lab_ends_with_the_lines_that_are_shown(project: Path):
     """Shown for the runs of the package; a few of them stand for all here."""
     command, few = shown("import-lab"), 8
-    archive = read_archive(lab_runs_path())
+    archive = read_archive(ROOT / "predictor" / "lab" / "runs.parquet")
     write_archive(project / "few.parquet", archive.records[:few], archive.configs[:few], archive.about)
     done = _run(project, [*_direct(command), "--file", "few.parquet"])
     assert done.returncode == 0, done.stderr
