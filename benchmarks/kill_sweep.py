@@ -27,8 +27,8 @@ environment.quiet_libraries()
 
 from mlflow import MlflowClient  # noqa: E402
 
+from benchmarks.tiny import qa_rows, write_base, write_squad  # noqa: E402
 from predictor.tracking import connect, read_records  # noqa: E402
-from tests.tiny import qa_rows, write_base, write_squad  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASETS, RATES, SEEDS = 5, (1e-2, 3e-3, 1e-3, 3e-4), (1, 2)

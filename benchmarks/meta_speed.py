@@ -17,10 +17,10 @@ environment.prepare()
 environment.quiet_libraries()
 
 from benchmarks.interleaved import interleave, seconds  # noqa: E402
+from benchmarks.synthetic_runs import records  # noqa: E402
 from predictor.meta.train import train  # noqa: E402
 from predictor.report.meta_report import write_figures  # noqa: E402
 from predictor.table import build  # noqa: E402
-from tests.synthetic_runs import records  # noqa: E402
 
 CANDIDATES, ROUNDS = 1000, 7
 

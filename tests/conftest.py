@@ -21,7 +21,7 @@ def _quiet() -> None:
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tests.tiny import write_base
+    from benchmarks.tiny import write_base
 
     return write_base(tmp_path_factory.mktemp("tiny-base"))
 

@@ -125,6 +125,21 @@ def test_mlflow_stays_in_its_rooms():
             assert not any(m.split(".")[0] == "mlflow" for m in _imports(file)), file.relative_to(ROOT)
 
 
+@pytest.mark.parametrize(
+    ("folder", "foreign"),
+    [
+        ("predictor", {"entrypoints", "benchmarks", "tests"}),
+        ("entrypoints", {"benchmarks", "tests"}),
+        ("benchmarks", {"tests"}),  # what both need stands in benchmarks/
+    ],
+)
+def test_nobody_imports_what_stands_above(folder: str, foreign: set[str]):
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    for file in files:
+        assert not {m.split(".")[0] for m in _imports(file)} & foreign, file.relative_to(ROOT)
+
+
 def test_flows_and_entry_points_import_nothing_heavy_at_the_top():
     heavy = {"mlflow", "torch", "transformers", "peft", "trl", "datasets", "lightgbm", "shap", "optuna", "pandas"}
     for file in [*(ROOT / "entrypoints").glob("*.py"), PACKAGE / "__init__.py"]:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.tiny import qa_rows, write_squad
 from predictor.schema import keys
-from tests.tiny import qa_rows, write_squad
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.tiny import qa_rows, write_squad
 from predictor.catalog import discover
 from predictor.finetune import methods
 from predictor.finetune.methods import METHODS
@@ -18,7 +19,6 @@ from predictor.sweep import EXECUTORS, executors
 from predictor.tasks import TASKS
 from predictor.tracking import read_records
 from predictor.trial.config import finetune_config
-from tests.tiny import qa_rows, write_squad
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

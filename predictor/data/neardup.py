@@ -55,20 +55,23 @@ class Merged:
     """Disjoint sets of keys; each set is named by its smallest key, so that names do not depend on the order."""
 
     def __init__(self) -> None:
-        self._parent: dict[int, int] = {}
+        from scipy.cluster.hierarchy import DisjointSet
+
+        self._sets: Any = DisjointSet()
+        self._smallest: dict[int, int] = {}
+        """Representative of a set, which scipy chooses → its smallest key."""
 
     def find(self, key: int) -> int:
-        root = key
-        while (parent := self._parent.get(root, root)) != root:
-            root = parent
-        while key != root:
-            self._parent[key], key = root, self._parent.get(key, key)
-        return root
+        """The name of the key's set; a key that was never joined is its own."""
+        return self._smallest[self._sets[key]] if key in self._sets else key
 
     def join(self, a: int, b: int) -> None:
-        a, b = sorted((self.find(a), self.find(b)))
-        self._parent[b] = a
+        name = min(self.find(a), self.find(b))
+        for key in (a, b):
+            self._sets.add(key)
+        self._sets.merge(a, b)
+        self._smallest[self._sets[a]] = name
 
     def names(self) -> dict[int, int]:
-        """Every key that was joined to another → the name of its set."""
-        return {key: self.find(key) for key in self._parent}
+        """Every key that was joined → the name of its set."""
+        return {key: self.find(key) for key in self._sets}

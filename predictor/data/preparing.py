@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -23,6 +22,7 @@ from predictor.data.stream import Accepts, Stream, nothing_usable, source_files
 from predictor.data.validation import GroupLedger, choose_validation
 from predictor.data.writing import unwritable, write_json
 from predictor.errors import DataError
+from predictor.files import folder_beside, to_disk
 
 REJECTED, REPORT, PAGE = "rejected.jsonl", "report.json", "report.html"
 OUTPUTS = (TRAIN, VALIDATION, TEST)
@@ -76,19 +76,11 @@ def prepare(
     Raises:
         DataError: the source cannot be read, no row is accepted, or the output cannot be written.
     """
-    aside = output.parent / f".{output.name}.{os.getpid()}.partial"
     try:
-        _make_empty(aside)
-        return _Preparation(source, aside, settings, preflight, on_rows).run(output)
+        with folder_beside(output) as aside:
+            return _Preparation(source, aside, settings, preflight, on_rows).run(output)
     except OSError as error:
         raise unwritable(output, error) from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _make_empty(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
 
 
 class _Preparation:
@@ -121,7 +113,7 @@ class _Preparation:
                 )
                 streams[split] = stream
                 self._spool(stream, split, rejected)
-            _to_disk(rejected)
+            to_disk(rejected)
         accepted = sum(stream.accepted for stream in streams.values())
         if not accepted:
             raise nothing_usable(str(self.source), self.rejections, streams[held[0]])
@@ -139,7 +131,7 @@ class _Preparation:
         with (self.aside / f"{split}.rows").open("w", encoding="utf-8", buffering=1 << 20) as spool:
             for row in FORMATS.get(stream.format).rows(self._accepted(stream, split, rejected)):
                 spool.write(encode_row(row) + "\n")
-            _to_disk(spool)
+            to_disk(spool)
         self.codes.update(stream.codes)
 
     def _accepted(self, stream: Stream, split: str, rejected: IO[str]) -> Iterator[Example]:
@@ -224,7 +216,7 @@ class _Preparation:
             for line in lines:
                 file.write(line)
                 count += 1
-            _to_disk(file)
+            to_disk(file)
         return count
 
 
@@ -237,11 +229,6 @@ def _keep_apart(files: list[DataFile], output: Path) -> None:
                 rule="an output folder of its own",
                 fix="name another output",
             )
-
-
-def _to_disk(file: IO[Any]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _publish(aside: Path, output: Path, report: Mapping[str, Any]) -> None:

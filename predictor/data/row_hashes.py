@@ -6,26 +6,25 @@ from some tens of thousands of rows on. One hash in twelve finds it in 99.6 % of
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+
+from predictor.files import whole_file
 
 FILE: Final = "row_hashes.parquet"
 _COLUMN: Final = "row_hash"
 
 
 def write_row_hashes(path: Path, hashes: np.ndarray) -> None:
-    """Written aside and renamed. Differences of sorted hashes are stored, in about three bytes each."""
+    """Write the hashes; differences of sorted hashes are stored, in about three bytes each."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     table = pa.table({_COLUMN: pa.array(hashes, pa.int64())})
-    pq.write_table(table, part, use_dictionary=False, column_encoding={_COLUMN: "DELTA_BINARY_PACKED"})
-    part.replace(path)
+    with whole_file(path, "wb") as stream:
+        pq.write_table(table, stream, use_dictionary=False, column_encoding={_COLUMN: "DELTA_BINARY_PACKED"})
 
 
 def read_row_hashes(path: Path) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -108,19 +108,18 @@ def _parquet(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with written_whole(path, "wb") as file, _arrow_faults(path):
+    # The writer is closed before its file, after a fault too; left to itself it would write to the closed file later.
+    with written_whole(path, "wb") as file, _arrow_faults(path), ExitStack() as opened:
         writer = None
         while batch := list(islice(rows, _BATCH)):
             # The first batch fixes the columns; a later row that does not fit them is an error, never cut.
             table = pa.Table.from_pylist(batch, schema=writer.schema if writer else _schema(batch))
             if writer is None:
-                writer = pq.ParquetWriter(file, table.schema, compression="zstd")
+                writer = opened.enter_context(pq.ParquetWriter(file, table.schema, compression="zstd"))
             unknown = {key for row in batch for key in row} - set(writer.schema.names)
             if unknown:
                 raise pa.ArrowInvalid(f"the first {_BATCH} rows have no column {', '.join(sorted(unknown))}")
             writer.write_table(table)
-        if writer is not None:
-            writer.close()
 
 
 def _schema(batch: list[Mapping[str, Any]]) -> Any:

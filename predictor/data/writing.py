@@ -4,40 +4,30 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from predictor.data.example import Example
 from predictor.data.formats.squad import Squad
 from predictor.errors import DataError
+from predictor.files import whole_file
 
 
 @contextmanager
 def written_whole(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """A file to write to, beside `path`; it is flushed to disk and renamed to `path` at the end.
-
-    After any error nothing stands under `path` that was not there before, and the unfinished file is removed.
+    """A file to write to, which becomes `path` at the end (see `predictor.files.whole_file`); it is on the disk then.
 
     Raises:
         DataError: the folder cannot be written, or the disk is full.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    as_text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n", "errors": "backslashreplace"}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        as_text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n", "errors": "backslashreplace"}
-        with open(aside, mode, **as_text) as file:  # type: ignore[call-overload]
+        with whole_file(path, mode, durable=True, **as_text) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
     except OSError as error:
         raise unwritable(path, error) from None
-    finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> DataError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from transformers import AttentionInterface, Qwen2Config, Qwen2ForCausalLM
 
 from predictor.config import canonical_hash
 from predictor.errors import TrainingError
+from predictor.files import whole_file
 from predictor.lab.lessons import LADDER, Batch, choose_level, draw_batch
 from predictor.lab.recipe import Recipe
 from predictor.lab.tokenizer import END_OF_TEXT, IM_END, save_tokenizer, train_tokenizer
@@ -240,10 +240,10 @@ def _checkpoint(
     """Write the checkpoint and the curve; a crash leaves the last ones whole."""
     saved = {name: part.state_dict() for name, part in parts.items()}
     saved |= {"state": state, "curve": json.dumps(curve), "recipe": _recipe_hash(recipe)}
-    torch.save(saved, folder / (CHECKPOINT + ".part"))
-    os.replace(folder / (CHECKPOINT + ".part"), folder / CHECKPOINT)
-    (folder / (CURVE + ".part")).write_text(json.dumps(curve) + "\n", encoding="utf-8")
-    os.replace(folder / (CURVE + ".part"), folder / CURVE)
+    with whole_file(folder / CHECKPOINT, "wb", durable=True) as file:
+        torch.save(saved, file)
+    with whole_file(folder / CURVE, encoding="utf-8") as file:
+        file.write(json.dumps(curve) + "\n")
 
 
 def _recipe_hash(recipe: Recipe) -> str:

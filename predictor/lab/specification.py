@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from predictor.cache import cache_folder
 from predictor.catalog import did_you_mean
 from predictor.data.example import Example
 from predictor.errors import ConfigError
+from predictor.files import whole_file
 from predictor.lab.families import FAMILIES, generate
 from predictor.lab.items import evaluation_items
 
@@ -79,11 +79,13 @@ def materialise(spec: str, cache: Path | None = None) -> Path:
     """
     name = None if spec == EVALUATION else parse(spec)
     text = name.text if name else EVALUATION
-    folder = cache if cache is not None else _default_cache()
+    folder = cache if cache is not None else cache_folder() / "lab" / WORLD_VERSION
     path = folder / (text.removeprefix(PREFIX).replace(":", "-").replace("=", "") + ".json")
     if not path.exists():
         examples = generate(name.family, name.dial, name.size, name.seed) if name else evaluation_examples()
-        _write_once(path, squad_text(text, examples))
+        # Two processes may write it at once, with equal bytes. It is believed from then on, so it has to last.
+        with whole_file(path, durable=True, encoding="utf-8") as file:
+            file.write(squad_text(text, examples))
     return path
 
 
@@ -104,18 +106,3 @@ def squad_text(title: str, examples: Sequence[Example]) -> str:
         paragraphs[-1]["qas"].append({"id": example.id, "question": example.question, "answers": answers})
     document = {"version": "1.1", "data": [{"title": title, "paragraphs": paragraphs}]}
     return json.dumps(document, ensure_ascii=False) + "\n"
-
-
-def _default_cache() -> Path:
-    root = os.environ.get("PREDICTOR_CACHE")
-    base = Path(root) if root else Path.home() / ".cache" / "finetune-predictor"
-    return base / "lab" / WORLD_VERSION
-
-
-def _write_once(path: Path, text: str) -> None:
-    """Two processes may write the same file at once: each writes its own and the last rename wins, with equal bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-        handle.write(text)
-    os.replace(temporary, path)

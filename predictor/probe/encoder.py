@@ -6,7 +6,6 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
-import os
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from predictor.cache import cache_folder
 from predictor.errors import ModelError
+from predictor.files import whole_file
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -78,7 +79,7 @@ class Encoder:
         identity = hashlib.sha256(f"{self.digest}\n{self.max_tokens}\n".encode())
         for text in texts:
             identity.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
-        return (self.cache_dir or _default_cache()) / "embeddings" / f"{identity.hexdigest()[:32]}.npz"
+        return (self.cache_dir or cache_folder()) / "embeddings" / f"{identity.hexdigest()[:32]}.npz"
 
 
 @functools.lru_cache(maxsize=1)
@@ -107,10 +108,6 @@ def _without_progress_bar() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def _default_cache() -> Path:
-    return Path(os.environ.get("PREDICTOR_CACHE") or Path.home() / ".cache" / "finetune-predictor")
 
 
 def _installed_folder() -> Path:
@@ -157,13 +154,8 @@ def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
 
 def _write(path: Path, vectors: np.ndarray) -> None:
     """Write whole or not at all; a folder that cannot be written only costs the time of the next encoding."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with whole_file(path, "wb") as file:
             np.savez(file, vectors=vectors)
-        part.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
         warnings.warn(f"embeddings are not cached: {error}", RuntimeWarning, stacklevel=3)

@@ -20,8 +20,7 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
-import tempfile
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from predictor.cache import cache_folder
+from predictor.files import whole_file
 from predictor.schema import keys
 from predictor.schema.codec import METRIC_FIELDS
 from predictor.schema.coded import Coded
@@ -94,7 +95,7 @@ class EndedRuns:
     def __init__(self, identity: str, folder: Path | None = None) -> None:
         # Files of another format, or of a record that holds other metrics, are another folder's.
         text = json.dumps([_FORMAT, identity, METRIC_FIELDS, keys.HP])
-        self.folder = (folder or _default_folder()) / hashlib.sha256(text.encode()).hexdigest()[:16]
+        self.folder = (folder or cache_folder() / "runs") / hashlib.sha256(text.encode()).hexdigest()[:16]
         self._files: list[Path] = []
 
     def load(self, ended: Mapping[str, Listed]) -> Kept:
@@ -150,12 +151,6 @@ def store_identity(uri: str) -> str:
     return url.set(password=None, drivername=url.get_backend_name()).render_as_string()
 
 
-def _default_folder() -> Path:
-    root = os.environ.get("PREDICTOR_CACHE")
-    base = Path(root) if root else Path.home() / ".cache" / "finetune-predictor"
-    return base / "runs"
-
-
 def _groups(path: Path) -> Iterator[pyarrow.Table]:
     """The runs of a file, some thousands at a time."""
     import pyarrow.parquet
@@ -206,25 +201,21 @@ def _table(ended: Mapping[str, Listed], kept: Kept) -> pyarrow.Table:
 def _write(folder: Path, table: pyarrow.Table) -> None:
     import pyarrow.parquet
 
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f"{time.time_ns():020d}-", suffix=".part")
-    try:
-        with (
-            os.fdopen(descriptor, "wb") as handle,
-            pyarrow.parquet.ParquetWriter(
-                handle,
-                table.schema,
-                compression="none",  # measured numbers do not get shorter
-                use_dictionary=["names", "params", "sketch", "status"],
-                write_statistics=False,
-                write_page_checksum=True,
-            ) as writer,
-        ):
-            for start in range(0, len(table), _GROUP):
-                writer.write_table(_compact(table.slice(start, _GROUP)))
-        os.replace(temporary, f"{temporary.removesuffix('.part')}.parquet")
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    # Names are in the order of their making, and no two processes make the same one.
+    path = folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}.parquet"
+    with (
+        whole_file(path, "wb") as file,
+        pyarrow.parquet.ParquetWriter(
+            file,
+            table.schema,
+            compression="none",  # measured numbers do not get shorter
+            use_dictionary=["names", "params", "sketch", "status"],
+            write_statistics=False,
+            write_page_checksum=True,
+        ) as writer,
+    ):
+        for start in range(0, len(table), _GROUP):
+            writer.write_table(_compact(table.slice(start, _GROUP)))
 
 
 def _compact(table: pyarrow.Table) -> pyarrow.Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from mlflow import MlflowClient
 
+from predictor.cache import cache_folder
 from predictor.data.fingerprint import is_short
 from predictor.data.row_hashes import FILE, write_row_hashes
 from predictor.data.row_hashes import read_row_hashes as read_file
@@ -46,7 +46,7 @@ def read_row_hashes(
     client = None
     for code in short:
         text = sketches.distinct[code]
-        cached = _cache_folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.parquet"
+        cached = cache_folder() / "row_hashes" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.parquet"
         hashes = _cached(cached)
         if hashes is None:
             client = client or MlflowClient(connect(tracking_uri))
@@ -84,8 +84,3 @@ def _cached(path: Path) -> np.ndarray | None:
         return read_file(path)
     except Exception:  # missing, or damaged: it is read from the store, and written, once more
         return None
-
-
-def _cache_folder() -> Path:
-    root = os.environ.get("PREDICTOR_CACHE")
-    return (Path(root) if root else Path.home() / ".cache" / "finetune-predictor") / "row_hashes"

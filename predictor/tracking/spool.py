@@ -1,13 +1,12 @@
 """Results that the store could not take, kept on disk and delivered later: a finished training is never lost.
 
 Each lies in `$PREDICTOR_CACHE/spool/<run id>/`, by default under `~/.cache/finetune-predictor`: `results.json` with
-metrics and tags, and the artifacts. A folder whose name ends in `.part` was not finished and is worth nothing.
+metrics and tags, and the artifacts. It is whole or not there.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Any
 from mlflow.entities import Metric, RunTag
 from mlflow.exceptions import MlflowException
 
+from predictor.cache import cache_folder
+from predictor.files import is_aside, whole_folder
 from predictor.schema import keys
 
 _RESULTS = "results.json"
@@ -25,33 +26,25 @@ _BATCH = 1000  # MLflow's limit
 
 def folder() -> Path:
     """Where results wait."""
-    root = os.environ.get("PREDICTOR_CACHE")
-    return (Path(root) if root else Path.home() / ".cache" / "finetune-predictor") / "spool"
+    return cache_folder() / "spool"
 
 
 def keep(uri: str, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, str], artifacts: Path) -> Path:
-    """Write one run's results aside and move them into place.
+    """Write one run's results, in place of any that wait already; from then on they outlast a loss of power too.
 
     Raises:
         OSError: the disk takes nothing either.
     """
     home = folder() / run_id
-    part = home.with_name(run_id + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    shutil.copytree(artifacts, part / _ARTIFACTS)
     content = {
         "tracking_uri": uri,
         "run_id": run_id,
         "metrics": [[m.key, m.value, m.timestamp, m.step] for m in metrics],
         "tags": dict(tags),
     }
-    with (part / _RESULTS).open("w", encoding="utf-8") as stream:
-        json.dump(content, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    shutil.rmtree(home, ignore_errors=True)
-    part.rename(home)
+    with whole_folder(home, replace=True, durable=True) as aside:
+        shutil.copytree(artifacts, aside / _ARTIFACTS)
+        (aside / _RESULTS).write_text(json.dumps(content), encoding="utf-8")
     return home
 
 
@@ -66,7 +59,7 @@ def deliver(client: Any) -> list[str]:
     """
     lines = []
     for home in sorted(folder().glob("*/")):
-        if home.suffix == ".part" or not (home / _RESULTS).is_file():
+        if is_aside(home) or not (home / _RESULTS).is_file():
             continue
         content = json.loads((home / _RESULTS).read_text(encoding="utf-8"))
         if content["tracking_uri"] == str(client.tracking_uri):

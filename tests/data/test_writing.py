@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,7 +112,9 @@ def test_unknown_target_and_suffix(tmp_path: Path) -> None:
         convert(source, tmp_path / "b.xlsx", "messages")
 
 
-def test_rows_that_a_kind_of_file_cannot_hold(tmp_path: Path) -> None:
+def test_rows_that_a_kind_of_file_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    afterwards: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda fault: afterwards.append(fault.exc_value))
     with pytest.raises(DataError, match="cannot be a line of a table"):
         write_rows(tmp_path / "a.csv", [{"id": "1", "x": [1]}])
     with pytest.raises(DataError, match="do not fit the columns of one Parquet file"):
@@ -118,6 +122,8 @@ def test_rows_that_a_kind_of_file_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="have no column y"):
         write_rows(tmp_path / "a.parquet", [{"x": 1}] * 3000 + [{"y": 1}])
     assert list(tmp_path.iterdir()) == []
+    gc.collect()
+    assert afterwards == []
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

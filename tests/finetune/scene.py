@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.tiny import qa_rows
 from predictor.data.example import Example
 from predictor.finetune.checkpoints import Checkpoints
 from predictor.finetune.plan import plan_training
@@ -17,7 +18,6 @@ from predictor.models.render import render_rows
 from predictor.probe import train_features
 from predictor.tasks import TASKS
 from predictor.trial.first_steps import FirstSteps
-from tests.tiny import qa_rows
 
 CPU = Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
 QA = TASKS.get("qa")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.tiny import qa_rows, write_squad
 from predictor.errors import ConfigError
 from predictor.flows.finetune import finetune
 from predictor.flows.probe import probe_dataset
@@ -16,7 +17,6 @@ from predictor.schema import RunRecord, keys
 from predictor.tracking import read_records
 from predictor.trial.config import FinetuneConfig, finetune_config
 from predictor.trial.trial import Trial
-from tests.tiny import qa_rows, write_squad
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.tiny import qa_rows
 from predictor.data.example import Example
 from predictor.errors import ConfigError, DataError, ModelError, TrainingError
 from predictor.finetune.methods import METHODS
@@ -19,7 +20,6 @@ from predictor.models.device import Device
 from predictor.models.generate import generate
 from predictor.models.render import RenderedRow, render_prompts, render_rows, within_length
 from predictor.tasks import TASKS
-from tests.tiny import qa_rows
 
 CPU = Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
 QA = TASKS.get("qa")
@@ -174,7 +174,7 @@ def test_the_adapter_loads_in_plain_peft_and_answers_alike(base: BaseModel, tiny
 
 
 def test_the_digest_is_of_the_weights(tiny_base: Path, tmp_path: Path):
-    from tests.tiny import write_base
+    from benchmarks.tiny import write_base
 
     assert weights_digest(str(tiny_base)) == weights_digest(str(write_base(tmp_path / "same")))
     assert weights_digest(str(tiny_base)) != weights_digest(str(write_base(tmp_path / "other", hidden=48)))
@@ -195,7 +195,7 @@ def test_a_hub_model_while_offline():
 
 
 def test_a_base_model_with_damaged_weights(tmp_path: Path):
-    from tests.tiny import write_base
+    from benchmarks.tiny import write_base
 
     folder = write_base(tmp_path / "base")
     (folder / "model.safetensors").write_bytes(b"damaged")
@@ -204,7 +204,7 @@ def test_a_base_model_with_damaged_weights(tmp_path: Path):
 
 
 def test_a_tokenizer_without_a_chat_template(tmp_path: Path):
-    from tests.tiny import write_base
+    from benchmarks.tiny import write_base
 
     folder = write_base(tmp_path / "base")
     (folder / "chat_template.jinja").unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.tiny import qa_rows, write_squad
 from predictor.config import TIERS
 from predictor.errors import ConfigError, DataError, ModelError, PredictorError, TrainingError
 from predictor.flows.finetune import finetune
@@ -18,7 +19,6 @@ from predictor.probe import FEATURES, lookup
 from predictor.schema import RunRecord, keys
 from predictor.tracking import read_record, read_records
 from predictor.trial.config import FinetuneConfig, config_of, finetune_config, hyperparameters_of
-from tests.tiny import qa_rows, write_squad
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -165,7 +165,7 @@ def test_what_goes_wrong_is_said_and_recorded(config: FinetuneConfig, change: di
 def test_a_nan_loss_leaves_a_failed_run_and_no_score(config: FinetuneConfig, tmp_path: Path):
     from safetensors.torch import load_file, save_file
 
-    from tests.tiny import write_base
+    from benchmarks.tiny import write_base
 
     folder = write_base(tmp_path / "broken")
     weights = load_file(folder / "model.safetensors")

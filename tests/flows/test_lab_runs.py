@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.synthetic_runs import record
 from predictor.errors import SchemaError, TableError
 from predictor.flows.import_lab import ImportLabConfig, import_lab
 from predictor.schema import RunRecord, encode, keys
 from predictor.schema.archive import read_archive, write_archive
 from predictor.tracking import read_records, tracked_run
 from predictor.tracking.exchange import export_records
-from tests.synthetic_runs import record
 
 
 def _records() -> list[RunRecord]:
@@ -103,9 +103,9 @@ def test_exported_runs_are_the_complete_ones_with_their_configuration(tmp_path: 
 
 
 def test_an_archived_configuration_can_be_run_again(tiny_base: Path, tmp_path: Path, store: str, one_thread):
+    from benchmarks.tiny import qa_rows, write_squad
     from predictor.flows.finetune import finetune
     from predictor.trial.config import config_of, finetune_config
-    from tests.tiny import qa_rows, write_squad
 
     write_squad(tmp_path / "a.json", qa_rows(8))
     write_squad(tmp_path / "e.json", qa_rows(6, start=90))

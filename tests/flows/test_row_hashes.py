@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.synthetic_runs import record
 from predictor.data import Dataset, Example
 from predictor.data.fingerprint import Fingerprint
 from predictor.data.row_hashes import FILE, write_row_hashes
@@ -20,7 +21,6 @@ from predictor.tracking.row_hashes import read_row_hashes
 from predictor.trial.config import finetune_config
 from predictor.trial.trial import Trial
 from tests.data.samples import write
-from tests.synthetic_runs import record
 
 
 def _dataset(numbers: list[int]) -> Dataset:

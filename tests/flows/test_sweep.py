@@ -18,12 +18,12 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.tiny import qa_rows, write_squad
 from predictor.errors import ConfigError, DataError
 from predictor.flows.sweep import SweepConfig, SweepResult, sweep
 from predictor.schema import RunRecord, keys
 from predictor.tracking import read_records
 from tests.conftest import open_store
-from tests.tiny import qa_rows, write_squad
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.synthetic_runs import records
 from predictor.errors import RegistryError
 from predictor.meta.bundle import Bundle
 from predictor.meta.domain import learn as learn_domain
@@ -16,7 +17,6 @@ from predictor.meta.linear import fit_linear
 from predictor.meta.model import Model, Recipe, fit
 from predictor.meta.settings import Settings
 from predictor.table import Table, build
-from tests.synthetic_runs import records
 
 
 @pytest.fixture(scope="module")

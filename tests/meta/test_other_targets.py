@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.synthetic_runs import records
 from predictor.catalog import Catalog
 from predictor.data.example import Example, Message
 from predictor.meta.bundle import Bundle
@@ -23,7 +24,6 @@ from predictor.schema import targets as known
 from predictor.schema.targets import Target
 from predictor.table import Table, build
 from predictor.tasks import TaskScores, base, headline_target, reported
-from tests.synthetic_runs import records
 
 BUDGET = Budget(3, 2, folds=2, max_rounds=8, fits=5, repeats=1, members=2)
 PEARSON = Target("pearson", "how well ratings follow the judges'", "ratio", -1.0, 1.0, error="bootstrap")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.synthetic_runs import records
 from predictor.meta.price import fit_price, price
 from predictor.meta.train import Trained, train
 from predictor.meta.tune import Budget
@@ -16,7 +17,6 @@ from predictor.report.meta_report import write_figures
 from predictor.report.page import Page
 from predictor.report.summary import summary
 from predictor.table import Table, build
-from tests.synthetic_runs import records
 
 TIERS = {"probe/noise_0": "static", "probe/initial_loss": "forward", "probe/zero_shot_exact_match": "forward"}
 

@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from benchmarks.synthetic_runs import records
 from predictor.errors import ConfigError, TableError
 from predictor.meta.baselines import baselines
 from predictor.meta.train import Trained, train
 from predictor.meta.tune import Budget, tune
 from predictor.meta.validate import permutation_control, validate
 from predictor.table import Table, build
-from tests.synthetic_runs import records
 
 SMALL = Budget(trials=4, inner_trials=2, folds=2, max_rounds=10, fits=5, repeats=1, members=2)
 

@@ -124,7 +124,7 @@ def test_recorder_does_not_change_training() -> None:
             optimizer.step()
             optimizer.zero_grad()
             if watch:
-                recorder.observe_step(float(loss))
+                recorder.observe_step(float(loss.detach()))
         recorder.finish(model) if watch else None
         return torch.cat([p.detach().reshape(-1) for p in model.parameters()])
 

@@ -20,13 +20,13 @@ import pandas as pd
 import pytest
 
 import predictor
+from benchmarks.synthetic_runs import record, records
 from predictor import registry, tracking
 from predictor.errors import ConfigError, RegistryError, TableError
 from predictor.flows.meta import MetaConfig, MetaResult, train_predictor
 from predictor.flows.promote import PromoteConfig, promote_version
 from predictor.schema import encode
 from predictor.table import feature_row
-from tests.synthetic_runs import record, records
 
 RUNS = records(14, groups=14, noise_features=2)
 ROWS = [feature_row(each) for each in records(5, seed=9, noise_features=2)]

@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.synthetic_runs import record, records, row_hash
 from predictor.errors import ConfigError, TableError
 from predictor.schema import RunRecord
 from predictor.table import build, feature_row
-from tests.synthetic_runs import record, records, row_hash
 
 
 def test_only_hp_and_probe_become_features() -> None:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from benchmarks.synthetic_runs import row_hash
 from predictor.data.fingerprint import KEPT_ONE_IN, SKETCH_SIZE
 from predictor.errors import TableError
 from predictor.table import dataset_groups
 from predictor.table.groups import CUT
-from tests.synthetic_runs import row_hash
 
 
 def _sketch(rows: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Made-up run records with a known law, for tests of the table, the predictor and the registry."""
+"""Made-up run records with a known law, for tests and benchmarks of the table, the predictor and the registry."""
 
 from __future__ import annotations
 
