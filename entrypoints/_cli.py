@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from predictor import environment, interrupts
+from predictor import environment, interrupts, masking
 from predictor.config import from_strings, parameters
 from predictor.errors import PredictorError
 from predictor.progress import Progress
@@ -35,6 +35,7 @@ def main(config_class: type[C], flow: Callable[[C, Progress], int | None], argv:
         return 0
     environment.quiet_libraries()
     interrupts.install()
+    masking.install()
     bar = Bars()
     try:
         return flow(from_strings(config_class, pairs(arguments)), bar) or 0

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "predictor"
 
-FOUNDATION = {"errors", "catalog", "config", "progress", "environment", "revision", "interrupts"}
+FOUNDATION = {"errors", "catalog", "config", "progress", "environment", "revision", "interrupts", "masking"}
 MAY_IMPORT: dict[str, set[str]] = {
     "schema": set(),
     "data": set(),

@@ -153,7 +153,7 @@ def standings(records: Sequence[RunRecord], *, retry: bool) -> dict[str, Standin
         elif failure.startswith(CRASHED) and not retry:
             standing.crashes += 1
             standing.reason = failure
-        elif failure == ABANDONED:
+        elif failure.startswith(ABANDONED):
             standing.abandoned += 1
         elif record.status == "FAILED" and not retry:
             standing.failures += 1

@@ -1,7 +1,8 @@
 """Results that the store could not take, kept on disk and delivered later: a finished training is never lost.
 
 Each lies in `$PREDICTOR_CACHE/spool/<run id>/`, by default under `~/.cache/finetune-predictor`: `results.json` with
-metrics and tags, and the artifacts. A folder whose name ends in `.part` was not finished and is worth nothing.
+metrics and tags, and the artifacts. The store is named there without its password, which whoever delivers knows anyway.
+A folder whose name ends in `.part` was not finished and is worth nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mlflow.entities import Metric, RunTag
 from mlflow.exceptions import MlflowException
 
 from predictor.schema import keys
+from predictor.tracking.store import store_identity
 
 _RESULTS = "results.json"
 _ARTIFACTS = "artifacts"
@@ -27,6 +29,11 @@ def folder() -> Path:
     """Where results wait."""
     root = os.environ.get("PREDICTOR_CACHE")
     return (Path(root) if root else Path.home() / ".cache" / "finetune-predictor") / "spool"
+
+
+def waits(run_id: str) -> bool:
+    """Whether results of the run lie here."""
+    return (folder() / run_id / _RESULTS).is_file()
 
 
 def keep(uri: str, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, str], artifacts: Path) -> Path:
@@ -41,7 +48,7 @@ def keep(uri: str, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, st
     part.mkdir(parents=True)
     shutil.copytree(artifacts, part / _ARTIFACTS)
     content = {
-        "tracking_uri": uri,
+        "store": store_identity(uri),
         "run_id": run_id,
         "metrics": [[m.key, m.value, m.timestamp, m.step] for m in metrics],
         "tags": dict(tags),
@@ -65,11 +72,13 @@ def deliver(client: Any) -> list[str]:
         One line for each result, for a person.
     """
     lines = []
+    here = store_identity(str(client.tracking_uri))
     for home in sorted(folder().glob("*/")):
         if home.suffix == ".part" or not (home / _RESULTS).is_file():
             continue
         content = json.loads((home / _RESULTS).read_text(encoding="utf-8"))
-        if content["tracking_uri"] == str(client.tracking_uri):
+        # Before, the store was named by its whole URI.
+        if (content.get("store") or store_identity(content["tracking_uri"])) == here:
             lines.append(_deliver(client, content, home))
     return lines
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import pytest
 import sqlalchemy
 from mlflow import MlflowClient
 
+from predictor.registry.versions import find, promote, versions
 from predictor.schema import RunRecord, keys
-from predictor.tracking import read_record, read_records, tracked_run
+from predictor.tracking import connect, read_record, read_records, tracked_run
 from predictor.tracking.patience import PatientClient
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -45,3 +47,16 @@ def test_connections_that_the_server_cuts_are_made_again(postgres_uri: str):
         assert connection.execute(sqlalchemy.text(f"{cut} AND datname = current_database()")).all()
     client.set_tag(run_id, "a", "b")
     assert client.get_run(run_id).data.tags["a"] == "b"
+
+
+def test_versions_are_promoted_and_archived(postgres_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", connect(postgres_uri))
+    client = MlflowClient()
+    client.create_registered_model("m")
+    for _ in range(2):
+        client.create_model_version("m", str(tmp_path))
+    for version in (1, 2, 1):
+        promote(version, name="m", force=True)
+        assert str(find("m", stage="Production").version) == str(version)
+        assert {k: str(v) for k, v in client.get_registered_model("m").aliases.items()} == {"production": str(version)}
+    assert [version.current_stage for version in versions("m")] == ["Production", "Archived"]
