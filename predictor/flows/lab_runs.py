@@ -56,6 +56,7 @@ def import_lab(
     from predictor.schema import encode
     from predictor.schema.archive import read_archive
     from predictor.tracking import connect, experiment_id, read_records
+    from predictor.tracking.owner import this_process
     from predictor.tracking.patience import PatientClient
 
     check(config)
@@ -67,13 +68,12 @@ def import_lab(
     present = {
         r.config_hash for r in read_records([name], tracking_uri=tracking_uri) if r.status == "FINISHED" and r.complete
     }
+    opening = {_TAG_IMPORTED: path.name, keys.TAG_OWNER: this_process()}
     missing = [record for record in archive.records if record.config_hash not in present]
     progress.stage("import", len(missing))
     for record in missing:
         encoded = encode(record)
-        created = client.create_run(
-            home, start_time=record.start_time, run_name=_name(record), tags={_TAG_IMPORTED: path.name}
-        )
+        created = client.create_run(home, start_time=record.start_time, run_name=_name(record), tags=opening)
         run_id = created.info.run_id
         end = record.start_time + round(1000 * record.costs.get("total_s", 0.0))
         client.log_batch(

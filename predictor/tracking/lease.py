@@ -34,7 +34,7 @@ CRASHED = "crashed: "
 _PAUSE_S = 0.05
 _TAG_TOKEN = "predictor.lease.token"
 _CLAIMED, _HELD = "claimed", "held"
-_MANY = 1000
+_MANY, _FEW = 1000, 100
 _log = logging.getLogger(__name__)
 
 
@@ -186,9 +186,8 @@ def end_lost(client: Any, experiments: Sequence[str]) -> list[Run]:
 
 
 def _end_all(client: Any, experiments: Sequence[str], lost: Callable[[Run], bool], reason: str) -> list[Run]:
-    running = f"attributes.status = 'RUNNING' AND tags.`{keys.TAG_OWNER}` LIKE '%'"
     ended = []
-    for run in _search(client, experiments, running) if experiments else ():
+    for run in _running(client, experiments):
         run_id, tags = str(run.info.run_id), run.data.tags
         if not lost(run) or spool.waits(run_id):  # results that wait here end their run when they are delivered
             continue
@@ -202,6 +201,18 @@ def _end_all(client: Any, experiments: Sequence[str], lost: Callable[[Run], bool
             end(client, run_id, this_process(), _obituary(tags[keys.TAG_OWNER]), status="FAILED")
         ended.append(run)
     return ended
+
+
+def _running(client: Any, experiments: Sequence[str]) -> list[Run]:
+    """Running runs of ours. A database reads the status of a hundred thousand runs in 20 ms, but takes ten times as
+    long to find those with a tag, which is therefore left to it only where others have many running."""
+    if not experiments:
+        return []
+    wanted = "attributes.status = 'RUNNING'"
+    found = client.search_runs(list(experiments), wanted, ViewType.ACTIVE_ONLY, _FEW)
+    if found.token:
+        found = _search(client, experiments, f"{wanted} AND tags.`{keys.TAG_OWNER}` LIKE '%'")
+    return [run for run in found if keys.TAG_OWNER in run.data.tags]
 
 
 def _obituary(owner: str) -> str:

@@ -170,7 +170,6 @@ def test_results_that_wait_end_their_run_when_they_are_delivered(client: MlflowC
 def test_only_running_runs_of_ours_are_looked_at(client: MlflowClient, monkeypatch: pytest.MonkeyPatch):
     for _ in range(5):
         client.set_terminated(_run(client, {keys.TAG_OWNER: _dead()}), "FINISHED")
-    client.create_run("0")
     calls: list[str] = []
     for name in ("search_runs", "get_run"):
         original = getattr(MlflowClient, name)
@@ -183,6 +182,14 @@ def test_only_running_runs_of_ours_are_looked_at(client: MlflowClient, monkeypat
         monkeypatch.setattr(MlflowClient, name, counted)
     assert end_lost(client, ["0"]) == []
     assert calls == ["search_runs 0"]
+
+
+def test_among_many_running_runs_of_others_ours_are_found(client: MlflowClient, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("predictor.tracking.lease._FEW", 2)
+    lost = [_run(client, {keys.TAG_OWNER: _dead()}) for _ in range(2)]
+    for _ in range(3):
+        client.create_run("0")
+    assert sorted(run.info.run_id for run in end_lost(client, ["0"])) == sorted(lost)
 
 
 def test_a_store_that_cannot_be_written_is_read_all_the_same(
