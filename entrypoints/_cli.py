@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from predictor import environment, interrupts
+from predictor import environment, interrupts, masking
 from predictor.config import CONFIG, CONFIG_PARAMETER, Parameter, all_parameters, from_strings
 from predictor.errors import ConfigError, PredictorError
 from predictor.progress import Progress
@@ -33,6 +33,7 @@ def main(config_class: type[C], flow: Callable[[C, Progress], int | None], argv:
     arguments = list(sys.argv[1:] if argv is None else argv)
     environment.quiet_libraries()
     interrupts.install()
+    masking.install()
     bar = Bars()
     try:
         given = texts(config_class, arguments, sys.modules["__main__"].__doc__ or "")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from predictor.masking import masked
+
 
 class PredictorError(Exception):
-    """A fault that the user can understand and mend.
+    """A fault that the user can understand and mend. Passwords in URIs are masked in all of its texts.
 
     Args:
         what: what was wrong, including what was received.
@@ -14,11 +16,9 @@ class PredictorError(Exception):
     """
 
     def __init__(self, what: str, *, where: str | None = None, rule: str | None = None, fix: str | None = None) -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.rule = rule
-        self.fix = fix
+        self.what = masked(what)
+        self.where, self.rule, self.fix = (text and masked(text) for text in (where, rule, fix))
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         parts = [self.what]

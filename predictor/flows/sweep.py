@@ -100,7 +100,7 @@ def _sweep(config: SweepConfig, plan: Plan, run: TrackedRun, progress: Progress,
     uri = str(run.client.tracking_uri)
     prepare_for_many(uri)
     for ended in reap(run.client, run.experiment_id):
-        progress.note(f"run {ended.info.run_id} was abandoned by its process and is marked KILLED")
+        progress.note(f"run {ended.info.run_id} was abandoned by its process and is ended")
     name = run.client.get_experiment(run.experiment_id).name
     records = read_records([name], tracking_uri=uri)
     identify = Identity(progress)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from mlflow.exceptions import MlflowException
 
 from predictor.errors import RegistryError
+from predictor.masking import cause
 
 
 @contextmanager
@@ -20,8 +21,8 @@ def registry_faults(what: str) -> Iterator[None]:
             f"{what} failed: {error.message.splitlines()[0]}",
             where="MLflow model registry",
             fix="check the tracking URI, and that the store and its artifact folder can be read and written",
-        ) from error
+        ) from cause(error)
     except OSError as error:
         raise RegistryError(
             f"{what} failed: {error}", where="model artifacts", fix="check that the folder is there"
-        ) from error
+        ) from cause(error)

@@ -29,7 +29,7 @@ RUNS_FILE = "training_runs.json"
 
 # What a served version needs of this package, and no more: it is stored with the version, so that serving does not
 # depend on a checkout, nor on a later one.
-_CODE = ("__init__.py", "errors.py", "catalog.py", "config", "schema", "table", "meta")
+_CODE = ("__init__.py", "errors.py", "masking.py", "catalog.py", "config", "schema", "table", "meta")
 _REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas")
 
 

@@ -137,7 +137,11 @@ def promote(version: int, stage: str = keys.STAGE_PRODUCTION, *, name: str = NAM
         with warnings.catch_warnings():
             # MLflow calls stages deprecated at every use; the alias of the same meaning is set beside each.
             warnings.simplefilter("ignore", FutureWarning)
-            client.transition_model_version_stage(name, str(version), stage, archive_existing_versions=active)
+            client.transition_model_version_stage(name, str(version), stage)
+            # One by one: MLflow's own archiving compares numbers with text, which PostgreSQL refuses from psycopg 3.
+            for other in versions(name) if active else []:
+                if other.current_stage == stage and int(other.version) != version:
+                    client.transition_model_version_stage(name, str(other.version), "Archived")
         for alias in client.get_model_version(name, str(version)).aliases:
             if alias in {each.lower() for each in keys.ACTIVE_STAGES}:
                 client.delete_registered_model_alias(name, alias)

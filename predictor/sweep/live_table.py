@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from predictor.errors import PredictorError
+from predictor.masking import masked
 from predictor.progress import Progress
 from predictor.sweep.driver import Tally, rows
 from predictor.sweep.job import Outcome
@@ -61,7 +62,7 @@ class LiveTable:
             try:
                 self._run.client.log_text(self._run.run_id, self._text(), FILE)
             except (PredictorError, OSError) as error:  # the table is a comfort; the runs are what counts
-                self._progress.note(f"{FILE} could not be written: {error}")
+                self._progress.note(f"{FILE} could not be written: {masked(error)}")
 
     def write(self, folder: Path) -> None:
         """The CSV as an artifact of the sweep."""

@@ -168,7 +168,7 @@ def standings(records: Sequence[RunRecord], *, retry: bool) -> dict[str, Standin
         elif failure.startswith(keys.FAILURE_CRASHED) and not retry:
             standing.crashes += 1
             standing.reason = failure
-        elif failure == keys.FAILURE_ABANDONED:
+        elif failure.startswith(keys.FAILURE_ABANDONED):
             standing.abandoned += 1
         elif record.status == "FAILED" and not retry:
             standing.failures += 1

@@ -88,7 +88,7 @@ class EndedRuns:
     """The runs of one store that are kept locally.
 
     Args:
-        identity: names the store, without a password.
+        identity: names the store (:func:`predictor.tracking.store.store_identity`).
         folder: by default `runs` in `$PREDICTOR_CACHE`, else in `~/.cache/finetune-predictor`.
     """
 
@@ -139,16 +139,6 @@ class EndedRuns:
                 path.unlink(missing_ok=True)
         except OSError as error:  # also when another process has just merged them
             _log.debug("%s cannot be merged: %s", self.folder, error)
-
-
-def store_identity(uri: str) -> str:
-    """A database's URI without its password, a file by its absolute path."""
-    import sqlalchemy
-
-    url = sqlalchemy.make_url(uri)
-    if url.get_backend_name() == "sqlite" and url.database:
-        return f"sqlite:{Path(url.database).resolve()}"
-    return url.set(password=None, drivername=url.get_backend_name()).render_as_string()
 
 
 def _groups(path: Path) -> Iterator[pyarrow.Table]:

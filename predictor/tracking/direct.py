@@ -17,9 +17,10 @@ from predictor.schema.codec import METRIC_FIELDS, TAG_FIELDS, check_version, dec
 from predictor.schema.coded import Coded, Coder
 from predictor.schema.measured import Collected
 from predictor.schema.records import Records
-from predictor.tracking.cache import ENDED, WORTH, EndedRuns, Kept, store_identity
+from predictor.tracking.cache import ENDED, WORTH, EndedRuns, Kept
 from predictor.tracking.database import Database, Listed, Texts, Unreadable
 from predictor.tracking.selection import Selection
+from predictor.tracking.store import store_identity
 
 _CHUNK = 200
 """Runs in one transaction: a few hundredths of a second in which SQLite's writers wait. The rows of a thousand runs

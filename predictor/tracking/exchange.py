@@ -14,8 +14,9 @@ from mlflow.entities import Metric, Param, RunTag
 
 from predictor.errors import TableError
 from predictor.progress import SILENT, Progress
-from predictor.schema import RunRecord, encode
+from predictor.schema import RunRecord, encode, keys
 from predictor.schema.archive import read_archive, write_archive
+from predictor.tracking.owner import this_process
 from predictor.tracking.patience import PatientClient
 from predictor.tracking.reader import read_records
 from predictor.tracking.store import connect, experiment_id
@@ -56,7 +57,10 @@ def _write(client: Any, experiment: str, record: RunRecord, origin: str) -> None
     run that is being made, it has no curves, no artifacts, no owner and no moment at which it could be half done."""
     encoded = encode(record)
     created = client.create_run(
-        experiment, start_time=record.start_time, run_name=_name(record), tags={_TAG_IMPORTED: origin}
+        experiment,
+        start_time=record.start_time,
+        run_name=_name(record),
+        tags={_TAG_IMPORTED: origin, keys.TAG_OWNER: this_process()},
     )
     end = record.start_time + round(1000 * record.costs.get("total_s", 0.0))
     client.log_batch(

@@ -1,4 +1,4 @@
-"""Keeps an interrupted run KILLED: `python -m predictor.tracking.last_word URI RUN_ID`.
+"""Keeps an interrupted run KILLED: `python -m predictor.tracking.last_word RUN_ID`, the store in MLFLOW_TRACKING_URI.
 
 On Ctrl-C `mlflow run` waits for its child to end and then marks the run FAILED, whatever the child has written: it asks
 whether a status text is among status numbers, which is never so. The child has ended by then, so a process that
@@ -7,6 +7,7 @@ outlives it has to write KILLED once more.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -16,9 +17,13 @@ _SECONDS = 30.0
 
 
 def speak_after_mlflow_run(tracking_uri: str, run_id: str) -> None:
-    """Start the process, detached from the terminal that the interruption came from."""
+    """Start the process, detached from the terminal that the interruption came from.
+
+    The URI may hold a password, and everybody on the machine can read a process's arguments, but not its environment.
+    """
     subprocess.Popen(
-        [sys.executable, "-m", "predictor.tracking.last_word", tracking_uri, run_id],
+        [sys.executable, "-m", "predictor.tracking.last_word", run_id],
+        env={**os.environ, "MLFLOW_TRACKING_URI": tracking_uri},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -26,14 +31,14 @@ def speak_after_mlflow_run(tracking_uri: str, run_id: str) -> None:
     )
 
 
-def main(tracking_uri: str, run_id: str) -> None:
+def main(run_id: str) -> None:
     """Wait until somebody has written FAILED over KILLED, and write KILLED again."""
     from predictor import environment
 
     environment.prepare()
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri)
+    client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
         if client.get_run(run_id).info.status == "FAILED":
@@ -43,4 +48,4 @@ def main(tracking_uri: str, run_id: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

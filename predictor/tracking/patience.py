@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from predictor import interrupts
 from predictor.errors import TrackingError
+from predictor.masking import cause, masked
 from predictor.tracking.database import BACKENDS
 
 PATIENCE_S = 600.0
@@ -101,7 +102,7 @@ class PatientClient:
                     if words in _text(error):
                         raise TrackingError(
                             f"the tracking store refuses {name} ({_first_line(error)})", where=uri, fix=advice
-                        ) from error
+                        ) from cause(error)
                 if not passes(error):
                     raise
                 if time.monotonic() + pause > deadline:
@@ -110,7 +111,7 @@ class PatientClient:
                         where=f"{uri}, {name}",
                         rule="PREDICTOR_STORE_PATIENCE is the number of seconds to wait",
                         fix="start the store again and repeat the command: what is done is not done again",
-                    ) from error
+                    ) from cause(error)
                 if self._on_wait and not told and pause > 1.0:
                     self._on_wait(f"the tracking store does not answer ({_first_line(error)}); waiting for it")
                     told = True
@@ -135,5 +136,5 @@ def _text(error: Exception) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
+    lines = masked(error).splitlines()  # before it is cut: half a URI would not be known as one
     return lines[0][:200] if lines else type(error).__name__

@@ -11,9 +11,11 @@ from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
 from mlflow.exceptions import MlflowException
 
 from predictor.errors import TrackingError
+from predictor.masking import cause, masked
 from predictor.schema import RunRecord, decode, keys
 from predictor.schema.records import Records
 from predictor.tracking import windows
+from predictor.tracking.lease import end_lost
 from predictor.tracking.selection import Selection, experiment_ids
 from predictor.tracking.store import connect
 
@@ -34,6 +36,8 @@ def read_records(
     (:mod:`predictor.tracking.cache` says what it guarantees); any other store through MLflow's search. Both give the
     same records. A database whose tables are not those of the installed MLflow is searched too, with a warning.
 
+    Before that, runs are ended whose process is gone (:func:`predictor.tracking.lease.end_lost`).
+
     Args:
         experiment_names: experiments to read; all when None.
         kind: `finetune`, `probe`, ... or None for every kind.
@@ -47,6 +51,7 @@ def read_records(
     client = MlflowClient(uri)
     try:
         selection = Selection(experiment_ids(client, experiment_names), kind, parent)
+        end_lost(client, selection.experiments)
         records = _directly(uri, selection) if _is_database(uri) else None
         return _searched(client, selection) if records is None else records
     except MlflowException as error:
@@ -55,7 +60,7 @@ def read_records(
             where=uri,
             rule="the store must answer until all runs are read: a part of them would teach another predictor",
             fix="try again; for a server, look into its log",
-        ) from error
+        ) from cause(error)
 
 
 def read_record(run_id: str, *, tracking_uri: str | None = None) -> RunRecord:
@@ -91,7 +96,7 @@ def _directly(uri: str, selection: Selection) -> Records | None:
     try:
         return direct.read(uri, selection)
     except (direct.Unreadable, SQLAlchemyError) as error:
-        reason = str(error).splitlines()[0]
+        reason = masked(error).splitlines()[0]
     if reason not in _said:
         _said.add(reason)
         _log.warning("the tracking database is read through MLflow's search, which is slower: %s", reason)

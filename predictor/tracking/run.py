@@ -18,12 +18,14 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.exceptions import MlflowException
 
 from predictor.errors import LeaseLost, PredictorError, ResultsWait, TrackingError
+from predictor.masking import cause, masked
 from predictor.schema import DatasetUse, RunRecord, encode, keys
 from predictor.tracking import spool
 from predictor.tracking.last_word import speak_after_mlflow_run
-from predictor.tracking.lease import Lease
+from predictor.tracking.lease import Lease, end_lost, forgive
 from predictor.tracking.owner import this_process
 from predictor.tracking.patience import PatientClient
+from predictor.tracking.selection import experiment_ids
 from predictor.tracking.store import connect, experiment_id
 
 _METRICS_PER_BATCH = 1000  # MLflow's limit
@@ -121,7 +123,7 @@ class TrackedRun:
                 self._write(metrics=batch)
             self._write(metrics=last, tags=tags)
         except (TrackingError, MlflowException) as error:
-            raise self._spooled(error, results, together) from error
+            raise self._spooled(error, results, together) from cause(error)
         self._curves = []
 
     def finish_record(self, record: RunRecord) -> None:
@@ -163,10 +165,12 @@ class TrackedRun:
 
     def close(self, status: str, failure: str | None) -> None:
         """Give the run its final status, and the reason when it failed."""
-        self._write(tags={keys.TAG_FAILURE: failure[:_REASON_LENGTH]} if failure else None)
+        self._write(tags={keys.TAG_FAILURE: masked(failure)[:_REASON_LENGTH]} if failure else None)
         self.client.set_terminated(self.run_id, status)
-        if self.lease is not None and status == "FINISHED":
+        if status == "FINISHED" and self.lease is not None:
             self.lease.retract()
+        elif status == "FINISHED":
+            forgive(self.client, self.run_id)
         if status == "KILLED" and self.continued:
             speak_after_mlflow_run(str(self.client.tracking_uri), self.run_id)
 
@@ -189,7 +193,8 @@ def tracked_run(
     Args:
         kind: the tag `predictor.kind`.
         run_name: of a run that is made here; the one that `mlflow run` made keeps the name that it has.
-        params: written at once. tags: ride on the first write, at the latest on the last.
+        params: written at once. tags: made with the run; on one that was claimed they ride on the first write, at the
+            latest on the last.
         lease: of a run that was claimed before; that run is the one written on.
 
     Raises:
@@ -200,13 +205,18 @@ def tracked_run(
     client = lease.client if lease else PatientClient(MlflowClient(uri)) if parent is None else parent.client
     if parent is None and lease is None:
         spool.deliver(client)
+        end_lost(client, experiment_ids(client, None))
     continued = lease is None and parent is None and "MLFLOW_RUN_ID" in os.environ
-    run_id, owner = (lease.run_id, lease.experiment_id) if lease else _open(client, parent, experiment, run_name)
+    opening = {keys.TAG_KIND: kind, keys.TAG_SCHEMA: str(keys.SCHEMA_VERSION), **(tags or {})}
+    if lease is None:
+        # Its owner is on the run from its first instant: a process that is killed before its first write is found too.
+        opening[keys.TAG_OWNER] = this_process()
+        run_id, home = _open(client, parent, experiment, run_name, opening)
+        opening = {}
+    else:
+        run_id, home = lease.run_id, lease.experiment_id
     with tempfile.TemporaryDirectory(prefix="predictor-run-") as folder:
-        opening = {keys.TAG_KIND: kind, keys.TAG_SCHEMA: str(keys.SCHEMA_VERSION), **(tags or {})}
-        if lease is None:
-            opening[keys.TAG_OWNER] = this_process()
-        run = TrackedRun(client, run_id, owner, Path(folder), opening, continued=continued, lease=lease)
+        run = TrackedRun(client, run_id, home, Path(folder), opening, continued=continued, lease=lease)
         token = _current.set(run)
         status, failure = "FINISHED", None
         ours = True
@@ -244,7 +254,9 @@ def _batches(metrics: Sequence[Metric]) -> list[Sequence[Metric]]:
     return [metrics[start : start + _METRICS_PER_BATCH] for start in range(0, len(metrics), _METRICS_PER_BATCH)]
 
 
-def _open(client: Any, parent: TrackedRun | None, experiment: str | None, run_name: str | None) -> tuple[str, str]:
+def _open(
+    client: Any, parent: TrackedRun | None, experiment: str | None, run_name: str | None, opening: Mapping[str, str]
+) -> tuple[str, str]:
     given = os.environ.get("MLFLOW_RUN_ID") if parent is None else None
     if given:
         try:
@@ -256,10 +268,11 @@ def _open(client: Any, parent: TrackedRun | None, experiment: str | None, run_na
                 rule="`mlflow run` and the entry point must see the same store",
                 fix="a relative sqlite:/// path depends on the folder: start `mlflow run .` in the project, or set "
                 "MLFLOW_TRACKING_URI to an absolute path",
-            ) from error
+            ) from cause(error)
         os.environ.pop("MLFLOW_RUN_ID")  # a later run in this process is a run of its own
+        client.log_batch(given, tags=[RunTag(key, value) for key, value in opening.items()])
         return given, str(run.info.experiment_id)
-    tags = {"mlflow.source.name": "predictor", "mlflow.source.type": "LOCAL"}
+    tags = {"mlflow.source.name": "predictor", "mlflow.source.type": "LOCAL", **opening}
     if parent is not None:
         tags["mlflow.parentRunId"] = parent.run_id
     owner = experiment_id(client, experiment) if experiment or parent is None else parent.experiment_id

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from predictor.errors import TrackingError
@@ -39,7 +39,7 @@ class Selection:
         return f"{wanted} AND tags.`{PARENT_TAG}` = {_quoted(self.parent)}" if self.parent else wanted
 
 
-def experiment_ids(client: MlflowClient, names: Sequence[str] | None) -> tuple[str, ...]:
+def experiment_ids(client: Any, names: Sequence[str] | None) -> tuple[str, ...]:
     """Ids of the named active experiments, of all of them when `names` is None.
 
     Raises:

@@ -1,7 +1,8 @@
 """Results that the store could not take, kept on disk and delivered later: a finished training is never lost.
 
 Each lies in `$PREDICTOR_CACHE/spool/<run id>/`, by default under `~/.cache/finetune-predictor`: `results.json` with
-metrics and tags, and the artifacts. It is whole or not there.
+metrics and tags, and the artifacts. The store is named there without its password, which whoever delivers knows anyway.
+It is whole or not there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from predictor.cache import cache_folder
 from predictor.files import is_aside, whole_folder
 from predictor.schema import keys
+from predictor.tracking.store import store_identity
 
 _RESULTS = "results.json"
 _ARTIFACTS = "artifacts"
@@ -29,6 +31,11 @@ def folder() -> Path:
     return cache_folder() / "spool"
 
 
+def waits(run_id: str) -> bool:
+    """Whether results of the run lie here."""
+    return (folder() / run_id / _RESULTS).is_file()
+
+
 def keep(uri: str, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, str], artifacts: Path) -> Path:
     """Write one run's results, in place of any that wait already; from then on they outlast a loss of power too.
 
@@ -37,7 +44,7 @@ def keep(uri: str, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, st
     """
     home = folder() / run_id
     content = {
-        "tracking_uri": uri,
+        "store": store_identity(uri),
         "run_id": run_id,
         "metrics": [[m.key, m.value, m.timestamp, m.step] for m in metrics],
         "tags": dict(tags),
@@ -58,11 +65,13 @@ def deliver(client: Any) -> list[str]:
         One line for each result, for a person.
     """
     lines = []
+    here = store_identity(str(client.tracking_uri))
     for home in sorted(folder().glob("*/")):
         if is_aside(home) or not (home / _RESULTS).is_file():
             continue
         content = json.loads((home / _RESULTS).read_text(encoding="utf-8"))
-        if content["tracking_uri"] == str(client.tracking_uri):
+        # Before, the store was named by its whole URI.
+        if (content.get("store") or store_identity(content["tracking_uri"])) == here:
             lines.append(_deliver(client, content, home))
     return lines
 

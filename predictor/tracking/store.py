@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -12,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from predictor.errors import TrackingError
+from predictor.masking import cause, masked
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 
@@ -30,20 +33,49 @@ def connect(uri: str | None = None) -> str:
     """
     chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     if "://" not in chosen or chosen.startswith("file:"):
+        shown = "***" if "@" in chosen else chosen  # not written as a URI, so that nobody can tell what is the password
         raise TrackingError(
-            f"'{chosen}' is a file store, which MLflow no longer supports",
+            f"'{shown}' is a file store, which MLflow no longer supports",
             where="tracking URI",
             rule="sqlite:///FILE.db, postgresql://…, or http(s)://HOST:PORT",
             fix=f"set MLFLOW_TRACKING_URI={DEFAULT_URI}",
         )
+    _check_password(chosen)
     try:
         # One try of ten seconds: MLflow's own seven retries would keep a mistyped address waiting for minutes.
         with _environment(MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_HTTP_REQUEST_TIMEOUT="10"):
             mlflow.set_tracking_uri(chosen)
             MlflowClient(chosen).search_experiments(max_results=1)
     except Exception as error:  # SQLAlchemy, requests and MLflow each have their own family
-        raise _unreachable(chosen, error) from error
+        raise _unreachable(chosen, error) from cause(error)
     return chosen
+
+
+def store_identity(uri: str) -> str:
+    """The name of a store, without a password: a database's URI, a file's absolute path, a server's address."""
+    import sqlalchemy
+
+    url = sqlalchemy.make_url(uri)
+    kind = url.get_backend_name()
+    if kind == "sqlite" and url.database:
+        return f"sqlite:{Path(url.database).resolve()}"
+    user = None if kind in ("http", "https") else url.username
+    bare = sqlalchemy.URL.create(kind, user, None, url.host, url.port, url.database, url.query)
+    return masked(bare.render_as_string()).rstrip("/")
+
+
+def _check_password(uri: str) -> None:
+    """Refuse a password that the drivers would cut at another place than the masks: its rest would be a host's name."""
+    scheme, _, rest = uri.partition("://")
+    before = rest.partition("?")[0]
+    user, _, host = (before if "@" in before else rest).rpartition("@")
+    if re.match(r"[^\s:/@]*:", user) and re.search(r"[@\s]", user):
+        raise TrackingError(
+            "the password in the tracking URI holds an '@' or a space",
+            where=f"{scheme}://***@{host}",
+            rule="special characters of a password are written in percent code",
+            fix="write @ as %40, a space as %20, / as %2F, % as %25",
+        )
 
 
 def _unreachable(uri: str, error: Exception) -> TrackingError:

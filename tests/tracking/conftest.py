@@ -69,7 +69,7 @@ def _postgres() -> Iterator[str]:
         server += ["-c", "unix_socket_directories=", "-c", "fsync=off"]
         with log.open("wb") as output:
             process = subprocess.Popen(server, cwd=folder, stdout=output, stderr=output, **user)
-        uri = f"postgresql+psycopg2://postgres@127.0.0.1:{port}"
+        uri = f"postgresql://postgres@127.0.0.1:{port}"
         _wait(lambda: _executes(f"{uri}/postgres", "SELECT 1"), process, log)
         _executes(f"{uri}/postgres", "CREATE DATABASE empty")
         _migrate(f"{uri}/empty")
@@ -90,7 +90,6 @@ def postgres_uri(_postgres: str) -> str:
 
 
 def _postgres_binaries() -> Path:
-    pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     for folder in reversed(folders):

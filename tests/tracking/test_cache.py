@@ -13,8 +13,9 @@ from predictor.schema.coded import Coded
 from predictor.schema.measured import Metrics
 from predictor.schema.records import Records
 from predictor.tracking import cache, direct, read_records
-from predictor.tracking.cache import EndedRuns, Kept, store_identity
+from predictor.tracking.cache import EndedRuns, Kept
 from predictor.tracking.database import Database, Listed
+from predictor.tracking.store import store_identity
 from tests.tracking.populated import Populated, plain
 
 

@@ -45,6 +45,7 @@ EXECUTORS: Final[Catalog[Callable[..., Executor]]] = Catalog("executor")
 def failure(job: Job, error: BaseException, seconds: float) -> Outcome:
     """The outcome of a job that raised."""
     from predictor.errors import PredictorError
+    from predictor.masking import masked
 
-    text = error.one_line() if isinstance(error, PredictorError) else f"{type(error).__name__}: {error}"
+    text = error.one_line() if isinstance(error, PredictorError) else masked(f"{type(error).__name__}: {error}")
     return Outcome(job, "failed", seconds=seconds, message=text)
