@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "schema": {"config"},
     "data": {"config"},
     "metrics": set(),
-    "tasks": {"schema", "data", "metrics"},
+    "tasks": {"config", "schema", "data", "metrics"},
     "probe": {"config", "data", "tasks"},
     "models": {"config", "data", "tasks"},
     "lab": {"config", "data", "tasks", "models"},

@@ -107,6 +107,19 @@ def test_another_method_leaves_the_section_of_the_one_before_behind():
         config.replace(method="full", lora_r=4)
 
 
+def test_a_task_owns_its_section_and_reads_it(tmp_path: Path):
+    from benchmarks.tiny import qa_rows, write_squad
+    from predictor.trial.materials import gather
+
+    file = str(write_squad(tmp_path / "a.json", qa_rows(12)))
+    config = finetune_config(dataset=file, eval_dataset=file, max_new_tokens=5)
+    assert config.in_sections()["qa"] == {"max_new_tokens": 5}
+    assert gather(config).task.max_new_tokens == 5
+    assert gather(config.replace(max_new_tokens=64)).task.max_new_tokens == 64
+    with pytest.raises(ConfigError, match="max_new_tokens=0 is out of range"):
+        finetune_config(max_new_tokens=0)
+
+
 def test_a_ranking_takes_the_parameters_of_the_fine_tune_that_it_probes():
     config = from_values(PredictConfig, {"candidates": "a,b", "learning_rate": 1e-3, "probe_steps": 4})
     assert config.trial == finetune_config(learning_rate=1e-3, probe_steps=4)

@@ -6,8 +6,8 @@ Every file of this folder that defines a task registers it itself; a new task is
 from __future__ import annotations
 
 from predictor.catalog import discover
-from predictor.tasks.base import TASKS, Task, TaskScores, headline_target, register, reported
+from predictor.tasks.base import TASKS, Task, TaskScores, configured, headline_target, register, reported
 
 discover(__name__, __path__)
 
-__all__ = ["TASKS", "Task", "TaskScores", "headline_target", "register", "reported"]
+__all__ = ["TASKS", "Task", "TaskScores", "configured", "headline_target", "register", "reported"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from predictor.catalog import Catalog
+from predictor.config import NoSettings
+from predictor.config.sections import settings_class
 from predictor.data.example import Example, Message
 from predictor.errors import SchemaError
 from predictor.metrics.standard_error import bernoulli_se, bootstrap_se, mean_se
@@ -35,7 +37,10 @@ class TaskScores:
 
 
 class Task(Protocol):
-    """The few members by which the fine-tune, the probe and the evaluation know a task."""
+    """The few members by which the fine-tune, the probe and the evaluation know a task.
+
+    A task that has something to set names the dataclass of its section as `settings`, and its class takes an instance.
+    """
 
     name: str
     targets: tuple[Target, ...]
@@ -91,6 +96,19 @@ def register(task: T) -> T:
     declare(made.targets)
     TASKS.add(made.name, made)
     return task
+
+
+def configured(name: str, settings: Any) -> Task:
+    """The task of a name, with the settings of its section.
+
+    Raises:
+        ConfigError: the task is unknown.
+    """
+    known = TASKS.get(name, where="-P task")
+    if settings_class(known) is NoSettings:
+        return known
+    made: Callable[[Any], Task] = type(known)
+    return made(settings)
 
 
 def headline_target(task: Task) -> Target:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from predictor.config import param
 from predictor.data.example import Example, Message
 from predictor.errors import DataError
 from predictor.metrics import squad
@@ -12,6 +14,13 @@ from predictor.tasks.base import TaskScores, register
 
 _SHORT = {"exact_match": "em"}
 """Scores by the names that they have as columns of a table."""
+
+
+@dataclass(frozen=True)
+class QaSettings:
+    """Section `qa`."""
+
+    max_new_tokens: int = param(64, "tokens of an answer; a longer one is cut when generating", least=1, listed=False)
 
 
 @register
@@ -46,7 +55,10 @@ class QuestionAnswering:
         ),
     )
     headline = "exact_match"
-    max_new_tokens = 64
+    settings = QaSettings
+
+    def __init__(self, settings: QaSettings = QaSettings()) -> None:
+        self.max_new_tokens = settings.max_new_tokens
 
     def accepts(self, example: Example) -> str | None:
         """None when the example can be used, otherwise what it lacks."""

@@ -12,7 +12,7 @@ from predictor.data import Dataset, load, split_evaluation, subsample
 from predictor.data.example import Example
 from predictor.data.fingerprint import Fingerprint
 from predictor.errors import DataError
-from predictor.tasks import TASKS
+from predictor.tasks import configured
 from predictor.tasks.base import Task
 from predictor.trial.config import FinetuneConfig
 from predictor.trial.sources import dataset_source
@@ -47,7 +47,7 @@ def gather(config: FinetuneConfig) -> Materials:
     Raises:
         ConfigError: the task is unknown. DataError: a file cannot be used, or holds no row that the task can use.
     """
-    task = TASKS.get(config.task.name, where="-P task")
+    task = configured(config.task.name, config.task.settings)
     dataset = load(dataset_source(config.data.dataset), drop_bad=True)
     evaluation = load(dataset_source(config.evaluation.eval_dataset), drop_bad=True)
     train = subsample(_usable(dataset, task), config.data.train_limit, config.execution.seed)
