@@ -15,7 +15,7 @@ from typing import Final
 import click
 
 from entrypoints import _mlproject
-from predictor.config import from_strings
+from predictor.config import CONFIG, from_strings
 from predictor.errors import PredictorError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,7 +134,8 @@ def fault(command: Command) -> str | None:
 def _entry_point(verb: str, parameters: Mapping[str, str]) -> str | None:
     if verb not in _mlproject.VERBS:
         return f"no entry point {verb}"
-    from_strings(importlib.import_module(_mlproject.module_of(verb)).CONFIG, parameters)
+    given = {name: value for name, value in parameters.items() if name != CONFIG}  # a file of the reader's own
+    from_strings(importlib.import_module(_mlproject.module_of(verb)).CONFIG, given)
     return None
 
 
