@@ -116,7 +116,7 @@ def _quickstart(config: QuickstartConfig, run: TrackedRun, progress: Progress) -
         progress.advance(1, dataset=dataset.removeprefix("lab:"), exact_match=taught[-1].scores["exact_match"])
     # Only this demonstration's own runs: an earlier one in the same store has fine-tuned the very candidates.
     meta = train_predictor(MetaConfig(parent=run.run_id), progress)
-    promotion = promote_version(PromoteConfig(version=meta.version, stage="Production", force=True))
+    promotion = promote_version(PromoteConfig(version=meta.version, stage=keys.STAGE_PRODUCTION, force=True))
     asked = PredictConfig(Ranking(candidates=",".join(_CANDIDATES)), config.finetune(_CANDIDATES[0]))
     ranked = rank_candidates(asked, progress)
     progress.stage("fine-tune the candidates too", len(_CANDIDATES))
@@ -135,9 +135,9 @@ def _quickstart(config: QuickstartConfig, run: TrackedRun, progress: Progress) -
     seconds = watch.total
     run.finish(
         metrics={
-            "quickstart/spearman": correlation,
-            "quickstart/mean_absolute_error": mean_absolute_error(actual_scores, predicted),
-            "quickstart/seconds": seconds,
+            f"{keys.QUICKSTART}spearman": correlation,
+            f"{keys.QUICKSTART}mean_absolute_error": mean_absolute_error(actual_scores, predicted),
+            f"{keys.QUICKSTART}seconds": seconds,
         }
     )
     return QuickstartResult(len(taught), meta, promotion, tuple(verdicts), correlation, seconds)

@@ -179,11 +179,11 @@ def _record(run: TrackedRun, config: PrepareConfig, prepared: Prepared) -> None:
     for name in names:
         shutil.copyfile(output / name, run.artifacts / name)
     run.finish(
-        metrics={f"data/{name}": float(report[name]) for name in _SUMMARY_METRICS},
+        metrics={f"{keys.DATA}{name}": float(report[name]) for name in _SUMMARY_METRICS},
         tags={
             keys.TAG_DATASET: config.input,
             keys.TAG_FINGERPRINT: report["fingerprint"],
-            "predictor.dataset_format": report["format"],
+            keys.TAG_FORMAT: report["format"],
             **({} if prepared.faults else {keys.TAG_COMPLETE: "true"}),
         },
     )

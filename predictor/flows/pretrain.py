@@ -49,7 +49,7 @@ def pretrain(
 
     check(config)
     folder = Path(config.output)
-    params = {f"recipe/{name}": str(value) for name, value in dataclasses.asdict(config.recipe).items()}
+    params = {f"{keys.RECIPE}{name}": str(value) for name, value in dataclasses.asdict(config.recipe).items()}
     with tracked_run(_KIND, experiment=experiment, tracking_uri=tracking_uri, run_name=_KIND, params=params) as run:
         last = config.stop_after or config.steps
         progress.stage("pretrain", last)

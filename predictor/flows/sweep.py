@@ -76,7 +76,7 @@ def sweep(
     EXECUTORS.get(config.executor, where="-P executor")
     SAMPLERS.get(config.sampler, where="-P sampler")
     watch = Stopwatch()
-    params = {f"sweep/{name}": str(value) for name, value in dataclasses.asdict(config).items()}
+    params = {f"{keys.SWEEP}{name}": str(value) for name, value in dataclasses.asdict(config).items()}
     with tracked_run(
         keys.KIND_SWEEP,
         experiment=experiment,

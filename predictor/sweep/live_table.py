@@ -12,6 +12,7 @@ from typing import Any
 from predictor.errors import PredictorError
 from predictor.masking import masked
 from predictor.progress import Progress
+from predictor.schema import keys
 from predictor.sweep.driver import Tally, rows
 from predictor.sweep.job import Outcome
 
@@ -56,7 +57,7 @@ class LiveTable:
         }
         if tally.best:
             values["best_score"] = tally.best.score
-        self._run.curve(len(self._outcomes), {f"sweep/{name}": value for name, value in values.items()})
+        self._run.curve(len(self._outcomes), {f"{keys.SWEEP}{name}": value for name, value in values.items()})
         if time.monotonic() - self._written > self._every_s:
             self._written = time.monotonic()
             try:
@@ -78,15 +79,15 @@ class LiveTable:
     def metrics(self, tally: Tally, seconds: float) -> dict[str, float]:
         """The sweep's figures."""
         values = {
-            "sweep/total": float(tally.settled),
-            "sweep/finished": float(tally.finished),
-            "sweep/done_before": float(tally.done_before),
-            "sweep/failed": float(tally.failed),
-            "sweep/set_aside": float(len(tally.set_aside)),
-            "sweep/seconds": seconds,
+            f"{keys.SWEEP}total": float(tally.settled),
+            f"{keys.SWEEP}finished": float(tally.finished),
+            f"{keys.SWEEP}done_before": float(tally.done_before),
+            f"{keys.SWEEP}failed": float(tally.failed),
+            f"{keys.SWEEP}set_aside": float(len(tally.set_aside)),
+            f"{keys.SWEEP}seconds": seconds,
         }
         if tally.best:
-            values["sweep/best_score"] = tally.best.score
+            values[f"{keys.SWEEP}best_score"] = tally.best.score
         return values
 
     def _text(self) -> str:

@@ -21,8 +21,6 @@ from predictor.tracking.patience import PatientClient
 from predictor.tracking.reader import read_records
 from predictor.tracking.store import connect, experiment_id
 
-_TAG_IMPORTED = "predictor.imported"
-
 
 def import_records(
     path: Path, progress: Progress = SILENT, *, experiment: str | None = None, tracking_uri: str | None = None
@@ -60,7 +58,7 @@ def _write(client: Any, experiment: str, record: RunRecord, origin: str) -> None
         experiment,
         start_time=record.start_time,
         run_name=_name(record),
-        tags={_TAG_IMPORTED: origin, keys.TAG_OWNER: this_process()},
+        tags={keys.TAG_IMPORTED: origin, keys.TAG_OWNER: this_process()},
     )
     end = record.start_time + round(1000 * record.costs.get("total_s", 0.0))
     client.log_batch(

@@ -31,7 +31,6 @@ LEASE_S = 300.0
 ABANDONED = keys.FAILURE_ABANDONED
 """How the failure of a run begins whose process died by its own fault; the signal follows."""
 _PAUSE_S = 0.05
-_TAG_TOKEN = "predictor.lease.token"
 _CLAIMED, _HELD = "claimed", "held"
 _MANY, _FEW = 1000, 100
 _log = logging.getLogger(__name__)
@@ -124,7 +123,7 @@ def claim(
         keys.TAG_OWNER: owner,
         keys.TAG_LEASE_STATE: _CLAIMED,
         keys.TAG_LEASE_UNTIL: _deadline(lease_s),
-        _TAG_TOKEN: token,
+        keys.TAG_LEASE_TOKEN: token,
         "mlflow.source.name": "predictor",
         "mlflow.source.type": "LOCAL",
         **({"mlflow.parentRunId": parent} if parent else {}),
@@ -135,10 +134,12 @@ def claim(
     while True:
         others = [run for run in _runs_of(client, experiment, config_hash) if run.info.run_id != run_id]
         for run in others:
-            repeated = run.data.tags.get(_TAG_TOKEN) == token  # the store had made a run and its answer was lost
+            repeated = (
+                run.data.tags.get(keys.TAG_LEASE_TOKEN) == token
+            )  # the store had made a run and its answer was lost
             if _lives(run) and (repeated or abandoned(run)):
                 end(client, str(run.info.run_id), owner)
-        others = [run for run in others if run.data.tags.get(_TAG_TOKEN) != token]
+        others = [run for run in others if run.data.tags.get(keys.TAG_LEASE_TOKEN) != token]
         refusal = _refusal(others)
         undecided = [str(run.info.run_id) for run in others if _lives(run) and not abandoned(run)]
         if refusal is None and undecided and min(undecided) < run_id:
