@@ -65,8 +65,11 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def families(rows: list[dict[str, Any]], folder: Path) -> list[tuple[str, float, list[dict[str, Any]]]]:
-    """One panel a family, one line for each number of rows; returns (name of the line, Spearman's ρ of the dial with
-    exact match, rows)."""
+    """One panel a family, one line for each number of rows.
+
+    Returns:
+        (name of the line, Spearman's ρ of the dial with exact match, rows) for each line.
+    """
     chosen = [row for row in rows if row["standard"] and row["data_seed"] == 1 and row["seed"] == 1]
     panels = [name for name, _ in FAMILIES if sum(row["family"] == name for row in chosen) > 1]
     columns = 4

@@ -1,11 +1,11 @@
-"""The lab's runs as they come with the package: `python -m benchmarks.lab_table EXPERIMENT [EXPERIMENT ...]`.
+r"""The lab's runs as they come with the package: `python -m benchmarks.lab_table EXPERIMENT [EXPERIMENT ...]`.
 
 Takes the complete fine-tunes of the experiments out of the store in MLFLOW_TRACKING_URI and writes
 `predictor/lab/runs.parquet`. They were made by
 
     mlflow run . -e sweep --experiment-name lab -P plan=benchmarks/lab_plans/families.yaml -P workers=2
     mlflow run . -e sweep --experiment-name lab -P plan=benchmarks/lab_plans/noise.yaml -P workers=2
-    mlflow run . -e sweep --experiment-name lab -P plan=benchmarks/lab_plans/breadth.yaml -P workers=2 \\
+    mlflow run . -e sweep --experiment-name lab -P plan=benchmarks/lab_plans/breadth.yaml -P workers=2 \
         -P sampler=random -P max_runs=100
 """
 

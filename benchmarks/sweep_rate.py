@@ -55,17 +55,20 @@ class Instant:
 
     @property
     def free(self) -> int:
+        """Two jobs less those that were taken."""
         return 2 - len(self.jobs)
 
     def submit(self, job: Job) -> None:
+        """Take the job."""
         self.jobs.append(job)
 
     def wait(self, timeout_s: float) -> Sequence[Outcome]:
+        """All jobs that were taken, finished at once."""
         done, self.jobs = self.jobs, []
         return [Outcome(job, "finished", score=0.5) for job in done]
 
     def close(self) -> None:
-        pass
+        """Nothing runs that could be ended."""
 
 
 def scheduling_ms(runs: int = 5000) -> float:

@@ -1,5 +1,7 @@
-"""The whole idea in one run: real fine-tunes of the embedded base model, a predictor trained from them, registered, and
-put to the test on four datasets that it has not seen."""
+"""The whole idea in one run: real fine-tunes, a predictor trained from them, registered, and put to the test.
+
+The fine-tunes are of the embedded base model; the test is on four datasets that the predictor has not seen.
+"""
 
 from __future__ import annotations
 

@@ -34,6 +34,11 @@ class Catalog(Generic[T]):
         self._entries: dict[str, T] = {}
 
     def add(self, name: str, entry: T) -> T:
+        """Put an entry under its name, and give it back.
+
+        Raises:
+            ValueError: the name is taken.
+        """
         if name in self._entries:
             raise ValueError(f"{self.kind} '{name}' is registered twice")
         self._entries[name] = entry
@@ -56,6 +61,7 @@ class Catalog(Generic[T]):
             ) from None
 
     def names(self) -> list[str]:
+        """The names in the order in which they were registered."""
         return list(self._entries)
 
     def __iter__(self) -> Iterator[tuple[str, T]]:

@@ -27,8 +27,10 @@ def masked(text: object) -> str:
 
 
 def cause(error: BaseException) -> BaseException | None:
-    """What stands behind `raise … from`: the error, or None when it or its own cause names a password, which a printed
-    traceback would show."""
+    """What stands behind `raise … from`: the error, or None when a password is in it or in its own cause.
+
+    A printed traceback would show it.
+    """
     link: BaseException | None = error
     while link is not None:
         if masked(link) != str(link):

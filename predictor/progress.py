@@ -25,13 +25,13 @@ class Silent:
     """A progress that nobody watches."""
 
     def stage(self, name: str, total: int = 0) -> None:
-        pass
+        """Tell nobody of the stage."""
 
     def advance(self, steps: int = 1, **values: float | str) -> None:
-        pass
+        """Tell nobody of the steps."""
 
     def note(self, text: str) -> None:
-        pass
+        """Show the line to nobody."""
 
 
 SILENT = Silent()

@@ -130,8 +130,10 @@ class Fingerprint:
 
     @property
     def row_hashes(self) -> np.ndarray:
-        """(hashes,) all row hashes below a bound as sorted integers; none where the sketch holds them, see
-        :func:`is_short`."""
+        """(hashes,) all row hashes below a bound as sorted integers; none where the sketch holds them.
+
+        :func:`is_short` says whether a dataset has more than its sketch.
+        """
         whole = len(self._kept) >= SKETCH_SIZE
         return np.array(sorted(self._kept) if whole else [], dtype=np.int64)
 

@@ -37,6 +37,7 @@ class NearIndex:
         self._sketches: dict[int, Any] = {}
 
     def sketch(self, text: str) -> Any:
+        """The MinHash of a text, which `near` looks up and `insert` keeps."""
         sketch = self._blank.copy()
         sketch.update_batch(shingles(text))
         return sketch
@@ -66,6 +67,7 @@ class Merged:
         return self._smallest[self._sets[key]] if key in self._sets else key
 
     def join(self, a: int, b: int) -> None:
+        """Make one set of the sets of two keys; a key that is new comes as a set of its own."""
         name = min(self.find(a), self.find(b))
         for key in (a, b):
             self._sets.add(key)

@@ -48,9 +48,15 @@ class GuardedGzip(io.RawIOBase):
         self._unpacked = 0
 
     def readable(self) -> bool:
+        """True: the buffered reader around it asks before it reads."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Unpack the next bytes into a buffer; 0 at the end.
+
+        Raises:
+            DataError: the file is damaged, or unpacks to a bomb.
+        """
         try:
             data = self._file.read(len(buffer))
         except (EOFError, OSError, zlib.error) as error:
@@ -72,6 +78,7 @@ class GuardedGzip(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
+        """Close the gzip file with this object."""
         self._file.close()
         super().close()
 
@@ -86,9 +93,11 @@ class Recoded(io.RawIOBase):
         self._ended = False
 
     def readable(self) -> bool:
+        """True: the buffered reader around it asks before it reads."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Put the next bytes into a buffer; what is not text in the character set becomes U+FFFD."""
         while not self._rest and not self._ended:
             chunk = self._source.read(1 << 16)
             self._ended = not chunk
@@ -99,6 +108,7 @@ class Recoded(io.RawIOBase):
         return len(part)
 
     def close(self) -> None:
+        """Close the stream with this object."""
         self._source.close()
         super().close()
 
@@ -133,6 +143,7 @@ def check_file(path: Path) -> None:
 
 
 def is_gzip(path: Path) -> bool:
+    """Whether a file begins as gzip does, whatever its name says."""
     with path.open("rb") as file:
         return file.read(2) == b"\x1f\x8b"
 

@@ -78,6 +78,7 @@ class Rejection:
         return entry
 
     def describe(self) -> str:
+        """One line for messages: where the row is, what is wrong with it, what was expected and what found."""
         field = f", field '{self.field}'" if self.field else ""
         text = f"{self.row}{field}: {self.code} (expected {self.expected}, found {self.found})"
         return text.encode("utf-8", "backslashreplace").decode()  # a key may hold what no file and no console can

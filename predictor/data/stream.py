@@ -176,6 +176,7 @@ def refused(stream: Stream, first: list[Rejection]) -> DataError:
 
 
 def nothing_usable(source: str, rejections: list[Rejection], stream: Stream | None = None) -> DataError:
+    """The error of a source without a usable row; its stream also counted refusals that were not kept."""
     counts = stream.codes if stream is not None else Counter(rejection.code for rejection in rejections)
     found = ", ".join(f"{count} {code}" for code, count in counts.most_common()) or "no rows at all"
     first = f"; first {rejections[0].describe()}" if rejections else ""

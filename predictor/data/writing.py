@@ -31,6 +31,7 @@ def written_whole(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def unwritable(path: Path, error: OSError) -> DataError:
+    """The error of a file that cannot be written; a full disk is called one."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return DataError(
         "the disk is full" if full else f"the file cannot be written: {error.strerror or error}",

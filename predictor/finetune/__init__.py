@@ -1,0 +1,1 @@
+"""Changes a model's weights: methods, plan, memory, training, checkpoints."""

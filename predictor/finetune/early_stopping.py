@@ -36,9 +36,11 @@ class EarlyStopping(TrainerCallback):
 
     @property
     def exhausted(self) -> bool:
+        """Whether `patience` evaluations in a row have brought no new lowest loss."""
         return self.without_improvement >= self.patience
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Keep the weights of a new lowest loss, or count the evaluation and perhaps end the training."""
         loss = float(kwargs["metrics"]["eval_loss"])
         if loss < self.best:
             self.best = loss

@@ -33,6 +33,7 @@ class MemoryEstimate:
 
     @property
     def total_mb(self) -> float:
+        """All parts together, and a tenth more for fragmentation and the CUDA context."""
         return (self.weights_mb + self.training_mb + self.activations_mb + self.logits_mb) * _MARGIN
 
 

@@ -93,8 +93,10 @@ def check_early_stopping(hp: Training, dev_rows: int) -> None:
 def sft_arguments(
     hp: Training, plan: TrainingPlan, device: Device, *, seed: int, output_dir: str, checkpointing: bool
 ) -> dict[str, Any]:
-    """Keyword arguments of TRL's `SFTConfig`. Every value that a result depends on is written here, because TRL's own
-    defaults suit a GPU and change with its versions.
+    """Keyword arguments of TRL's `SFTConfig`.
+
+    Every value that a result depends on is written here, because TRL's own defaults suit a GPU and change with its
+    versions.
 
     Args:
         checkpointing: recompute activations in the backward pass to save memory.

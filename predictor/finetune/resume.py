@@ -102,20 +102,24 @@ class GoingOn(TrainerCallback):
         trainer._total_train_tokens = self._saved.state["tokens"]
 
     def load_weights(self, model: Any) -> None:
+        """Write the trained weights of the snapshot into the model."""
         with self._saved.part("adapter") as tensors:
             put_back(model, tensors)
 
     def load_optimizer(self, trainer: Any) -> None:
+        """Put back the optimizer, the schedule and the count of tokens."""
         with self._saved.part("optimizer") as tensors:
             load_optimizer(trainer.optimizer, tensors, self._saved.state["optimizer"])
         trainer.lr_scheduler.load_state_dict(self._saved.state["scheduler"])
         trainer._total_train_tokens = self._saved.state["tokens"]
 
     def load_random(self, part: str = "random") -> None:
+        """Put back the generators as they stood after the step (`random`) or when its epoch began (`epoch_start`)."""
         with self._saved.part(part) as tensors:
             set_random_states(tensors, self._saved.state[part])
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Put back the generators from which the rows of the first epoch after the break are drawn."""
         # The order of an epoch's rows is drawn right after this, from the one generator that dropout has moved on:
         # transformers does not bring it back, and would go on through the epoch in another order.
         if self._in_first_epoch:
@@ -142,8 +146,11 @@ class QuietTrainer(SFTTrainer):
         self.train()
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """A point of the eval/loss curve. The generators are left as they were: a data loader draws from the one that
-        dropout draws from, and a probe, which never evaluates, would see other steps than the fine-tune."""
+        """A point of the eval/loss curve, after which the generators are as they were.
+
+        A data loader draws from the one that dropout draws from, and a probe, which never evaluates, would see other
+        steps than the fine-tune.
+        """
         before = random_states()
         try:
             return dict(super().evaluate(*args, **kwargs))

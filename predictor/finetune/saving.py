@@ -29,10 +29,12 @@ class CheckpointsDue(TrainerCallback):
         self._stopping = stopping
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Ask for a checkpoint when so many steps are done, or all."""
         if self.every_steps and (state.global_step % self.every_steps == 0 or state.global_step >= state.max_steps):
             control.should_save = True
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Ask for a checkpoint when this evaluation has ended the training."""
         if self.every_steps and self._stopping is not None and self._stopping.exhausted:
             control.should_save = True
 
@@ -53,6 +55,7 @@ class CheckpointWriter(TrainerCallback):
         self._epoch_start: tuple[dict[str, torch.Tensor], dict[str, Any]] = ({}, {})
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Keep where the generators stand, from which the epoch's rows are drawn right after this."""
         self._epoch_start = random_states()
 
     def write(self, trainer: Any) -> None:

@@ -37,6 +37,7 @@ class Snapshot:
     state: dict[str, Any] = field(default_factory=dict)
 
     def put(self, part: str, tensors: Mapping[str, torch.Tensor], values: Any = None) -> None:
+        """Add a part: its tensors, brought to the CPU, and its JSON values."""
         self.tensors |= {f"{part}/{name}": tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         self.state[part] = values
 

@@ -66,14 +66,21 @@ class Watch(TrainerCallback):
         self.resumed = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Show the observer the model before its first step; one that goes on from a checkpoint has seen it."""
         if self.observer is not None and not self.resumed:
             self.observer.before_training(kwargs["model"])
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Show the observer the gradients of the steps that it watches."""
         if self.observer is not None and state.global_step < self.observer.steps:
             self.observer.before_optimizer_step(kwargs["model"])
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
+        """Pass on the values that are curves, show the observer its steps, and end the training where it was asked for.
+
+        Raises:
+            TrainingError: a value is not finite.
+        """
         step = int(state.global_step)
         values = {key: float(logs[name]) for name, key in _CURVES.items() if logs and name in logs}
         if not values:

@@ -24,6 +24,7 @@ class PretrainConfig(Recipe):
 
     @property
     def recipe(self) -> Recipe:
+        """The recipe alone, without where to write and when to leave."""
         return Recipe(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Recipe)})
 
 

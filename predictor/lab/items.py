@@ -29,6 +29,7 @@ class Item:
     start: int
 
     def example(self, identity: str) -> Example:
+        """The row as it is written to a dataset; `extra` says which relation was asked for, and in which words."""
         starts = (self.start,) if self.start >= 0 else ()
         return Example(
             id=identity,

@@ -40,6 +40,7 @@ class Level:
 
     @property
     def name(self) -> str:
+        """The level in short: `2x4` is two people with four facts each."""
         return f"{self.people}x{self.facts_each}"
 
 

@@ -22,6 +22,7 @@ def write_card(folder: Path, recipe: Recipe, numbers: Mapping[str, float], score
 
 
 def card_text(recipe: Recipe, numbers: Mapping[str, float], scores: Mapping[str, float]) -> str:
+    """The README as Markdown, under the head that the hub reads; arguments as for :func:`write_card`."""
     settings = "\n".join(f"| `{name}` | {value} |" for name, value in dataclasses.asdict(recipe).items())
     measured = "\n".join(f"| {name} | {value:.3f} |" for name, value in scores.items())
     ladder = ", ".join(level.name for level in LADDER)

@@ -28,6 +28,8 @@ class Fact:
 
 @dataclass(frozen=True)
 class Passage:
+    """A text, and the facts that it states in the order of the text."""
+
     text: str
     facts: tuple[Fact, ...]
 

@@ -36,6 +36,7 @@ class DatasetName:
 
     @property
     def text(self) -> str:
+        """The name as :func:`parse` reads it; without `size=` where the dial is the number of rows itself."""
         size = "" if self.family == "size" else f":size={self.size}"
         return f"{PREFIX}{self.family}:dial={self.dial:g}{size}:seed={self.seed}"
 
@@ -90,8 +91,10 @@ def materialise(spec: str, cache: Path | None = None) -> Path:
 
 
 def evaluation_examples() -> list[Example]:
-    """The fixed questions over all relations: 1 000 that are scored by default, and as many again as let a fifth of the
-    file stay aside for the development slice."""
+    """The fixed questions over all relations.
+
+    1 000 are scored by default; there are as many more as let a fifth of the file stay aside for the development slice.
+    """
     return [item.example(f"evaluation-{number}") for number, item in enumerate(evaluation_items(EVALUATION_ROWS))]
 
 

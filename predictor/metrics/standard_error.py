@@ -21,8 +21,10 @@ def mean_se(rows: Sequence[float]) -> float:
 
 
 def bootstrap_se(statistic: Callable[[np.ndarray], float], n: int, *, resamples: int = RESAMPLES) -> float:
-    """The standard deviation of a statistic over samples of its n rows with replacement (Efron 1979, "Bootstrap
-    methods: another look at the jackknife"). The same rows give the same number: the samples are seeded.
+    """The standard deviation of a statistic over samples of its n rows with replacement.
+
+    The bootstrap (Efron 1979, "Bootstrap methods: another look at the jackknife"). The same rows give the same number:
+    the samples are seeded.
 
     Args:
         statistic: from the positions of a sample's rows, (n,), to its value. Samples in which it is not defined (a

@@ -23,6 +23,7 @@ class Coded:
 
     @classmethod
     def of(cls, values: Iterable[Hashable]) -> Coded:
+        """The column of these values, one for each row."""
         coder = Coder()
         coder.add(values)
         return coder.coded()
@@ -45,6 +46,7 @@ class Coded:
         return map(self.distinct.__getitem__, self.codes.tolist())
 
     def take(self, rows: np.ndarray) -> Coded:
+        """The rows at these positions; distinct values stay, also those that stand in no row now."""
         return Coded(self.codes[rows], self.distinct)
 
     def map(self, function: Callable[[Any], Any]) -> Coded:
@@ -83,16 +85,20 @@ class Coder:
         return np.fromiter(map(self._codes.__getitem__, values), dtype=np.int64)
 
     def add(self, values: Iterable[Hashable]) -> None:
+        """Add rows with these values."""
         self._parts.append(self.codes(values))
 
     def add_coded(self, column: Coded) -> None:
+        """Add the rows of a column; what is done for a value is done once for each distinct one."""
         self._parts.append(self.codes(column.distinct)[column.codes])
 
     @property
     def distinct(self) -> list[Any]:
+        """The values so far, each at the position that is its code."""
         return list(self._codes)
 
     def coded(self) -> Coded:
+        """The rows so far as a column."""
         return Coded(np.concatenate(self._parts), self.distinct)
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DatasetUse:
-    """Attributes:
-    name: as the user named it. digest: of the accepted rows. uri: what was read.
-    rows, refused, used: of the source, of these not accepted, and of the accepted those that the run works on.
-    context: `training` or `evaluation`.
+    """Which dataset a run reads, and how much of it.
+
+    Attributes:
+        name: as the user named it. digest: of the accepted rows. uri: what was read.
+        rows, refused, used: of the source, of these not accepted, and of the accepted those that the run works on.
+        context: `training` or `evaluation`.
     """
 
     name: str

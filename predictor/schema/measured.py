@@ -27,6 +27,7 @@ class Metrics:
 
     @classmethod
     def of(cls, runs: Iterable[Mapping[str, float]]) -> Metrics:
+        """The metrics of runs that are given as dicts, in their order."""
         names: list[tuple[str, ...]] = []
         values: list[float] = []
         starts: list[int] = []
@@ -84,6 +85,7 @@ class Collected:
         self._size = 0
 
     def add(self, metrics: Metrics) -> None:
+        """Add the runs of a piece."""
         self._names.add_coded(metrics.names)
         self._append(metrics.starts, metrics.values)
 
@@ -94,6 +96,7 @@ class Collected:
         self._append(np.arange(runs) * each, values.reshape(-1))
 
     def metrics(self) -> Metrics:
+        """The runs so far, in the order in which they came."""
         return Metrics(self._names.coded(), np.concatenate(self._starts), np.concatenate(self._values))
 
     def _append(self, starts: np.ndarray, values: np.ndarray) -> None:
@@ -127,6 +130,7 @@ class Measured(Mapping[str, float]):
         return len(self._positions)
 
     def values(self) -> list[float]:  # type: ignore[override]  # all at once: one by one would be ten times slower
+        """The values as a list, in the order of the names."""
         return self._values.tolist()
 
     def __repr__(self) -> str:

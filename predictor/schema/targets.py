@@ -92,17 +92,21 @@ class Target:
         return f"at most {self.high:g}" if self.high is not None else "any number"
 
     def text(self, value: float, places: int = 2) -> str:
-        """A value in points: with `places` decimals of points, and with one significant digit more of any other unit,
-        whose usual size nobody knows."""
+        """A value in points, with `places` decimals; of any other unit with one significant digit more.
+
+        Nobody knows the usual size of a value in another unit.
+        """
         if self.points == "points":
             return f"{value / self.point:.{places}f}"
         return f"{value:.{places + 1}g}"
 
     def to_json(self) -> dict[str, Any]:
+        """The fields by name, as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Target:
+        """The target of which :meth:`to_json` gave the fields."""
         return cls(**data)
 
 

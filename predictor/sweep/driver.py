@@ -58,6 +58,7 @@ class Tally:
 
     @property
     def settled(self) -> int:
+        """Configurations with which nothing more is to be done: finished, done before, set aside."""
         return self.finished + self.done_before + len(self.set_aside)
 
 

@@ -9,8 +9,10 @@ from predictor.trial.config import FinetuneConfig
 
 @dataclass(frozen=True)
 class Job:
-    """Attributes:
-    config: the fine-tune. identity: the hash of everything that determines its result.
+    """A fine-tune that a worker is to do.
+
+    Attributes:
+        config: the fine-tune. identity: the hash of everything that determines its result.
     """
 
     config: FinetuneConfig

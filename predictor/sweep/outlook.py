@@ -35,6 +35,7 @@ class Outlook:
 
     @property
     def open(self) -> int | None:
+        """Fine-tunes that are still to run; None when the sampler decides how many there are."""
         return None if self.runs is None else self.runs - self.done - self.set_aside
 
     def lines(self) -> list[str]:
@@ -62,6 +63,11 @@ class Identity:
         self._digests: dict[str, str] = {}
 
     def __call__(self, config: FinetuneConfig) -> str:
+        """The identity of one fine-tune; a base model that is not on this machine yet is fetched.
+
+        Raises:
+            PredictorError: its data cannot be used, or its base model cannot be had.
+        """
         from predictor.trial.materials import gather
 
         evaluation = config.evaluation

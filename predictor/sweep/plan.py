@@ -43,6 +43,7 @@ class Plan:
 
     @property
     def has_ranges(self) -> bool:
+        """Whether a hyperparameter may take any value of a range, so that the combinations cannot be listed."""
         return any(isinstance(values, Range) for values in self.space.values())
 
     def combinations(self) -> Iterator[dict[str, HpValue]]:

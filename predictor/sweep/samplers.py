@@ -175,6 +175,7 @@ class TpeSampler:
             self._remember(seen)
 
     def ask(self) -> Point | None:
+        """The next point: the context whose turn it is, with Hj as its study proposes them."""
         if self._count >= self.total:
             return None
         context = self._plan.contexts[self._count % len(self._plan.contexts)]
@@ -185,6 +186,7 @@ class TpeSampler:
         return point
 
     def tell(self, point: Point, score: float) -> None:
+        """Pass the score on to the study of the context; a point that was not asked for here is passed over."""
         trial = self._asked.pop(_key(point), None)
         if trial is not None:
             self._studies[point.dataset, point.base_model].tell(trial, score)

@@ -23,6 +23,7 @@ class Choices:
     values: tuple[HpValue, ...]
 
     def draw(self, rng: Random) -> HpValue:
+        """Any of the values, each as likely as the others."""
         return rng.choice(self.values)
 
 
@@ -36,6 +37,7 @@ class Range:
     whole: bool
 
     def draw(self, rng: Random) -> HpValue:
+        """A number of the range, to three significant digits or whole."""
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
         value = rng.uniform(low, high)
         value = min(self.high, max(self.low, math.exp(value) if self.log else value))

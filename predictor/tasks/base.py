@@ -71,8 +71,13 @@ class Task(Protocol):
         ...
 
     def row(self, example: Example, answer: str, scores: Mapping[str, float]) -> dict[str, object]:
-        """Column → what the table of predictions shows of one question; `scores` are its rows' numbers by name. The
-        columns are the same for every question of an evaluation, the values are JSON's."""
+        """Column → what the table of predictions shows of one question, as JSON values.
+
+        The columns are the same for every question of an evaluation.
+
+        Args:
+            scores: the numbers of this question by name, from the rows of :class:`TaskScores`.
+        """
         ...
 
 

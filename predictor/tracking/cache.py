@@ -117,8 +117,10 @@ class EndedRuns:
         return Kept.together(parts)
 
     def add(self, ended: Mapping[str, Listed], kept: Kept) -> None:
-        """Keep more runs, those that are in `ended`. A folder that cannot be written is passed over: the next reading
-        is slower, not wrong."""
+        """Keep more runs, those that are in `ended`.
+
+        A folder that cannot be written is passed over: the next reading is slower, not wrong.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _write(self.folder, _table(ended, kept))

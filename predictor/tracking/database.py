@@ -84,6 +84,7 @@ class Database:
         self._sqlite = sqlite
 
     def close(self) -> None:
+        """Close the connection."""
         self._engine.dispose()
 
     def check(self) -> None:
@@ -117,8 +118,11 @@ class Database:
             connection.rollback()
 
     def listed(self, selection: Selection) -> dict[str, Listed]:
-        """The selected runs by their ids, oldest first, ties by run id; but of every kind, which their tags tell: an
-        index knows which runs have a tag, and its value is read with all others anyway."""
+        """The selected runs by their ids, oldest first, ties by run id; but of every kind.
+
+        The kind is told by their tags: an index knows which runs have a tag, and its value is read with all others
+        anyway.
+        """
         key = keys.TAG_KIND if selection.kind else keys.TAG_SCHEMA
         tagged = select(_TAGS.c.run_uuid).where(_TAGS.c.key == key)
         found = (
@@ -152,6 +156,7 @@ class Database:
 
     @staticmethod
     def params(connection: sqlalchemy.Connection, run_ids: Sequence[str]) -> Texts:
+        """All params of the runs."""
         return _texts(connection, "params", run_ids)
 
     @staticmethod
@@ -209,8 +214,11 @@ def _chosen(connection: sqlalchemy.Connection, source: str, run_ids: Sequence[st
 def _ordered(
     connection: sqlalchemy.Connection, source: str, value: str, run_ids: Sequence[str], further: str = ""
 ) -> tuple[tuple[str, ...], tuple[Any, ...], dict[str, int]]:
-    """Keys and values run after run, and how many of them each run has. A second query of the same snapshot counts
-    them where runs differ: a run id beside each of the values would cost a third more time."""
+    """Keys and values run after run, and how many of them each run has.
+
+    A second query of the same snapshot counts them where runs differ: a run id beside each of the values would cost a
+    third more time.
+    """
     if not run_ids:
         return (), (), {}
     chosen, ids = _chosen(connection, source, run_ids)

@@ -51,8 +51,11 @@ def import_records(
 
 
 def _write(client: Any, experiment: str, record: RunRecord, origin: str) -> None:
-    """A run that ended elsewhere, as it would stand here had it been made here. All of it goes in one batch: unlike a
-    run that is being made, it has no curves, no artifacts, no owner and no moment at which it could be half done."""
+    """A run that ended elsewhere, as it would stand here had it been made here.
+
+    All of it goes in one batch: unlike a run that is being made, it has no curves, no artifacts, no owner and no moment
+    at which it could be half done.
+    """
     encoded = encode(record)
     created = client.create_run(
         experiment,

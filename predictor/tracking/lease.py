@@ -159,8 +159,10 @@ def abandoned(run: Run) -> bool:
 
 
 def reap(client: Any, experiment: str, reason: str = ABANDONED) -> list[Run]:
-    """End every run of ours that was abandoned: a claimed one KILLED, which leaves its configuration open; any other
-    one FAILED, with what was seen of its owner.
+    """End every run of ours that was abandoned.
+
+    A claimed one is KILLED, which leaves its configuration open; any other one is FAILED, with what was seen of its
+    owner.
 
     Args:
         reason: what is known of the end of claimed runs.
@@ -172,8 +174,11 @@ def reap(client: Any, experiment: str, reason: str = ABANDONED) -> list[Run]:
 
 
 def end_lost(client: Any, experiments: Sequence[str]) -> list[Run]:
-    """What :func:`reap` does, for whoever uses the store next. A claimed run is left to its sweep, which may know more
-    of its end, until its lease is over. A store that does not let runs be ended is used all the same."""
+    """What :func:`reap` does, for whoever uses the store next.
+
+    A claimed run is left to its sweep, which may know more of its end, until its lease is over. A store that does not
+    let runs be ended is used all the same.
+    """
 
     def lost(run: Run) -> bool:
         return _is_silent(run) if keys.TAG_LEASE_STATE in run.data.tags else abandoned(run)
@@ -204,8 +209,11 @@ def _end_all(client: Any, experiments: Sequence[str], lost: Callable[[Run], bool
 
 
 def _running(client: Any, experiments: Sequence[str]) -> list[Run]:
-    """Running runs of ours. A database reads the status of a hundred thousand runs in 20 ms, but takes ten times as
-    long to find those with a tag, which is therefore left to it only where others have many running."""
+    """Running runs of ours.
+
+    A database reads the status of a hundred thousand runs in 20 ms, but takes ten times as long to find those with a
+    tag, which is therefore left to it only where others have many running.
+    """
     if not experiments:
         return []
     wanted = "attributes.status = 'RUNNING'"
@@ -236,8 +244,10 @@ def end(client: Any, run_id: str, reaper: str, reason: str = ABANDONED, status: 
 
 
 def forgive(client: Any, run_id: str) -> None:
-    """Take the reason away from a run that nobody else could have taken over and that ended well after all: the clock
-    of its machine may have been set so far that its process seemed to be another one."""
+    """Take the reason away from a run that nobody else could have taken over and that ended well after all.
+
+    The clock of its machine may have been set so far that its process seemed to be another one.
+    """
     tags = client.get_run(run_id).data.tags
     for tag in (keys.TAG_REAPED, keys.TAG_FAILURE):
         if keys.TAG_REAPED in tags and tag in tags:

@@ -47,8 +47,10 @@ def end_of(owner: str) -> str | None:
 
 
 def _host() -> str:
-    """The host's name, and the process ids' namespace in a container: it may bear the host's own name, but a number
-    means another process there."""
+    """The host's name, and in a container the process ids' namespace.
+
+    A container may bear the host's own name, but a number means another process there.
+    """
     name = socket.gethostname()
     try:
         namespace = os.stat("/proc/self/ns/pid").st_ino

@@ -119,8 +119,10 @@ class PatientClient:
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def _whole(self, name: str) -> AbstractContextManager[None]:
-        """A transaction of a database ends before a signal does; what goes over the network or copies files does not
-        keep anybody waiting."""
+        """A transaction of a database ends before a signal does.
+
+        What goes over the network or copies files does not keep anybody waiting.
+        """
         database = str(self._client.tracking_uri).startswith(BACKENDS)
         return interrupts.held() if database and "artifact" not in name else nullcontext()
 

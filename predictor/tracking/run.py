@@ -90,8 +90,11 @@ class TrackedRun:
         self._waiting["mlflow.loggedArtifacts"] = json.dumps(self._tables)
 
     def curve(self, step: int, values: Mapping[str, float]) -> None:
-        """Add a point to curves by their full key. Points are kept and go out with the final batch; a run of more than
-        a minute sends them about once a minute, so that its curves can be watched."""
+        """Add a point to curves by their full key.
+
+        Points are kept and go out with the final batch; a run of more than a minute sends them about once a minute, so
+        that its curves can be watched.
+        """
         now = int(time.time() * 1000)
         self._curves += [Metric(key, value, now, step) for key, value in values.items()]
         if time.monotonic() - self._flushed > _LIVE_SECONDS:
@@ -158,7 +161,9 @@ class TrackedRun:
 
     def mark_waiting(self, reason: str) -> None:
         """Mark a run whose results wait on disk as FAILED until they are delivered, if the store takes as much as that.
-        Where it does not, the run stays RUNNING until the reaper finds it or the results come."""
+
+        Where it does not, the run stays RUNNING until the reaper finds it or the results come.
+        """
         with contextlib.suppress(Exception):
             self._hasty.set_tag(self.run_id, keys.TAG_FAILURE, reason[:_REASON_LENGTH])
             self._hasty.set_terminated(self.run_id, "FAILED")

@@ -35,6 +35,7 @@ class Alpaca:
     needs = "instruction, output and, optionally, input"
 
     def detect(self, sample: Sequence[Any]) -> Guess | None:
+        """A claim when rows hold an instruction and an output, by any name that is known for them."""
         known = 0
         for value in sample:
             if isinstance(value, dict):
@@ -46,6 +47,7 @@ class Alpaca:
         return Guess(known / len(sample), reason, guarded(_convert))
 
     def lacks(self, example: Example) -> str | None:
+        """Beside an output and an instruction, turns that alternate: there is room for pairs only, none for tools."""
         if not example.answers:
             return "an output"
         if example.question is None and not (example.messages or example.text):
@@ -56,6 +58,10 @@ class Alpaca:
         return None
 
     def rows(self, examples: Iterable[Example]) -> Iterator[dict[str, Any]]:
+        """The context becomes `input`, a system prompt `system`, earlier turns `history`.
+
+        A last turn that is not put together from instruction and context is the instruction as a whole.
+        """
         for example in examples:
             extra = dict(example.extra)
             *past, last = _turns(example)

@@ -76,6 +76,7 @@ def filled(text: str, code: str, field: str, expected: str) -> str:
 
 
 def missing(field: str, expected: str, value: Mapping[str, Any]) -> NoReturn:
+    """Raise Unusable for an absent field, with the first keys that the row has instead."""
     raise Unusable(
         "missing_field", field, expected, f"the keys {', '.join(map(str, list(value)[:8])) or '(none)'}"[:120]
     )

@@ -42,6 +42,7 @@ class Classification:
     needs = "a text column (text, sentence, review, …) and a label column (label, category, sentiment, …)"
 
     def detect(self, sample: Sequence[Any]) -> Guess | None:
+        """A claim by the names of two columns; a claim by their values alone counts half."""
         rows = [value for value in sample if isinstance(value, dict)]
         if not rows:
             return None
@@ -61,11 +62,13 @@ class Classification:
         return Guess(weight * known / len(sample), reason, guarded(lambda record: _convert(record, columns)))
 
     def lacks(self, example: Example) -> str | None:
+        """None for an example with a text and a label, otherwise the one that is missing."""
         if example.text is None:
             return "a text"
         return None if example.label is not None else "a label"
 
     def rows(self, examples: Iterable[Example]) -> Iterator[dict[str, Any]]:
+        """A label that is a whole number is written as a number; `extra` stands beside text and label."""
         for example in examples:
             label: Any = example.label or ""
             if label.lstrip("-").isdecimal() and str(int(label)) == label:

@@ -22,6 +22,7 @@ class Messages:
     needs = "messages[] with role and content"
 
     def detect(self, sample: Sequence[Any]) -> Guess | None:
+        """A claim when rows hold turns with role and content; those with from and value are left to ShareGPT."""
         known = [turns for turns in map(_turns, sample) if turns is not None]
         if not known:
             return None
@@ -29,6 +30,7 @@ class Messages:
         return Guess(len(known) / len(sample), reason, guarded(_convert))
 
     def lacks(self, example: Example) -> str | None:
+        """None for an example with an answer and something to ask: turns, a question or a text."""
         if not example.answers:
             return "an answer for the assistant's turn"
         if not (example.messages or example.question or example.text):
@@ -36,6 +38,7 @@ class Messages:
         return None
 
     def rows(self, examples: Iterable[Example]) -> Iterator[dict[str, Any]]:
+        """The turns as the row had them, otherwise made from its parts, with the answer as the last one."""
         for example in examples:
             extra = dict(example.extra)
             own = extra.get("turns")

@@ -38,6 +38,7 @@ class PromptCompletion:
     needs = "prompt and completion"
 
     def detect(self, sample: Sequence[Any]) -> Guess | None:
+        """A claim when rows hold a prompt and a completion, by any name that is known for them."""
         pairs = [pair for value in sample if (pair := _keys(value))]
         if not pairs:
             return None
@@ -46,6 +47,7 @@ class PromptCompletion:
         return Guess(len(pairs) / len(sample), reason, guarded(_convert))
 
     def lacks(self, example: Example) -> str | None:
+        """None for an example with an answer and any prompt: turns, a question, a text or a context."""
         if not example.answers:
             return "a completion"
         if not (example.messages or example.question or example.text or example.context):
@@ -53,6 +55,7 @@ class PromptCompletion:
         return None
 
     def rows(self, examples: Iterable[Example]) -> Iterator[dict[str, Any]]:
+        """Two texts, or two lists of turns where the prompt is more than one turn of the user."""
         for example in examples:
             turns = prompt_turns(example)
             prompt: Any = turns[0].content

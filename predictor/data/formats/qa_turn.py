@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 
 class PassageQuestion(NamedTuple):
+    """The two parts of such a turn, without their labels."""
+
     context: str
     question: str
 

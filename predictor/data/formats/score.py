@@ -24,6 +24,7 @@ class Score:
     needs = "prompt, score and one of company_info, think, reason"
 
     def detect(self, sample: Sequence[Any]) -> Guess | None:
+        """A claim when rows hold prompt and score, and beside them one of company_info, think, reason."""
         known = sum(
             isinstance(value, dict) and {"prompt", "score"} <= value.keys() and not value.keys().isdisjoint(_BESIDE)
             for value in sample
@@ -34,6 +35,7 @@ class Score:
         return Guess(known / len(sample), reason, guarded(_convert))
 
     def lacks(self, example: Example) -> str | None:
+        """None for an example with a prompt whose answer is a finite number."""
         if example.question is None:
             return "a prompt"
         try:
@@ -43,6 +45,7 @@ class Score:
         return None
 
     def rows(self, examples: Iterable[Example]) -> Iterator[dict[str, Any]]:
+        """`score` is the answer as a number; `company_info` is the context unless the row has kept its own."""
         for example in examples:
             extra = dict(example.extra)
             row: dict[str, Any] = {"id": example.id, "prompt": example.question}

@@ -25,6 +25,7 @@ class ShareGPT:
     needs = "conversations[] with from and value"
 
     def detect(self, sample: Sequence[Any]) -> Guess | None:
+        """A claim when rows hold conversations of turns with from and value."""
         known = [value for value in sample if _is_sharegpt(value)]
         if not known:
             return None
@@ -32,6 +33,7 @@ class ShareGPT:
         return Guess(len(known) / len(sample), reason, guarded(_convert))
 
     def lacks(self, example: Example) -> str | None:
+        """None for an example with an answer and something that the human's turn can be made from."""
         if not example.answers:
             return "an answer for the last turn"
         if not (example.messages or example.question or example.text or example.context):
@@ -39,6 +41,7 @@ class ShareGPT:
         return None
 
     def rows(self, examples: Iterable[Example]) -> Iterator[dict[str, Any]]:
+        """The turns as the row had them, otherwise made from its parts: human, gpt, system and observation speak."""
         for example in examples:
             extra = dict(example.extra)
             own = extra.get("turns")

@@ -25,6 +25,7 @@ class Squad:
     needs = "data[].paragraphs[] with context and qas[], or rows with context, question and answers"
 
     def detect(self, sample: Sequence[Any]) -> Guess | None:
+        """A claim on articles, paragraphs and flat rows alike; the reason names the commonest of them."""
         shapes = [_shape(value) for value in sample]
         known = [shape for shape in shapes if shape]
         if not known:
@@ -39,6 +40,7 @@ class Squad:
         return Guess(len(known) / len(sample), reason, self.read)
 
     def read(self, record: Record) -> Iterable[Outcome]:
+        """The questions of one raw row: many of an article or a paragraph, one of a flat row."""
         value, row = record.value, record.row
         shape = _shape(value)
         if shape == "article":
@@ -50,6 +52,7 @@ class Squad:
         return (_flat(value, record),)
 
     def lacks(self, example: Example) -> str | None:
+        """None for a single question about a context; it may be without an answer, as in SQuAD v2.0."""
         if example.context is None or example.question is None:
             return "a context and a question"
         if len(example.messages) > 1:

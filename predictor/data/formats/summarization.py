@@ -37,6 +37,7 @@ class Summarization:
     needs = "a document (dialogue, document, article, text, …) and its summary (summary, highlights, …)"
 
     def detect(self, sample: Sequence[Any]) -> Guess | None:
+        """A claim when rows hold a document and a summary; rows with an instruction are left to Alpaca."""
         pairs = []
         for value in sample:
             if isinstance(value, dict):
@@ -50,6 +51,7 @@ class Summarization:
         return Guess(len(pairs) / len(sample), reason, guarded(_convert))
 
     def lacks(self, example: Example) -> str | None:
+        """None for a document with a summary and without a question."""
         if example.context is None and example.text is None:
             return "a document"
         if example.question is not None:
@@ -57,6 +59,7 @@ class Summarization:
         return None if example.answers else "a summary"
 
     def rows(self, examples: Iterable[Example]) -> Iterator[dict[str, Any]]:
+        """`summary` is a text, or a list where there are several references."""
         for example in examples:
             summary: Any = example.answers[0] if len(example.answers) == 1 else list(example.answers)
             document = example.context if example.context is not None else example.text

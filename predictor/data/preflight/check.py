@@ -39,6 +39,11 @@ class Preflight:
         self._evaluation = evaluation
 
     def add(self, example: Example, row_hash: str, group: int) -> None:
+        """Count an accepted row in.
+
+        Args:
+            row_hash: as the fingerprint gave it. group: the key under which the row is split.
+        """
         self._content.add(example)
         self._duplicates.add(example, row_hash, group)
         if self._lengths is not None:
@@ -51,6 +56,7 @@ class Preflight:
         return self._duplicates.merged()
 
     def figures(self) -> dict[str, Any]:
+        """The figures as JSON values; `tokens` and `overlap` only where they were asked for."""
         found = {**self._content.figures(), "duplicates": self._duplicates.figures()}
         if self._lengths is not None:
             found["tokens"] = self._lengths.figures()

@@ -31,6 +31,7 @@ class Content:
         self._input_length, self._answer_length = array("L"), array("L")
 
     def add(self, example: Example) -> None:
+        """Count a row in; the answer of a row with a label is its label, and no text."""
         self._rows += 1
         asked = input_text(example)
         self._input_length.append(len(asked))
@@ -54,6 +55,7 @@ class Content:
             self._in_context += any(normalise(text) in passage for text in example.answers)
 
     def figures(self) -> dict[str, Any]:
+        """Lengths are in characters, rates are fractions; what no row has (labels, answers) is left out."""
         found: dict[str, Any] = {
             "characters": {"input": distribution(self._input_length)},
             "languages": dict(self._languages.most_common()),

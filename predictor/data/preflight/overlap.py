@@ -29,6 +29,7 @@ class EvaluationIndex:
         self._shared = {"prompts": 0, "near_prompts": 0, "contexts": 0, "near_contexts": 0, "answers": 0}
 
     def add(self, example: Example, digits: str) -> None:
+        """Compare a row with the evaluation set; `digits` is its row hash."""
         shared = self._shared
         same_prompt = digits in self._prompts
         same_context = bool(example.context) and text_hash(example.context or "") in self._contexts

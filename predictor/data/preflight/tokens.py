@@ -60,6 +60,7 @@ class Lengths:
         self._cut = self._masked = self._refused = 0
 
     def add(self, example: Example) -> None:
+        """Take a row; it is measured together with the others of its batch."""
         self._waiting.append(example)
         if len(self._waiting) >= BATCH:
             self._flush()

@@ -27,12 +27,15 @@ class InlineExecutor:
 
     @property
     def free(self) -> int:
+        """1, or 0 while a job waits for its outcome to be asked for."""
         return 0 if self._waiting else 1
 
     def submit(self, job: Job) -> None:
+        """Keep the job; it begins in `wait`."""
         self._waiting = job
 
     def wait(self, timeout_s: float) -> Sequence[Outcome]:
+        """Do the job, however long it takes; without one, sleep for `timeout_s`."""
         if self._waiting is None:
             time.sleep(timeout_s)
             return []
@@ -46,4 +49,4 @@ class InlineExecutor:
             return [failure(job, error, time.perf_counter() - started)]
 
     def close(self) -> None:
-        pass
+        """Nothing runs outside `wait` that could be ended."""

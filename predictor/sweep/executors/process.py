@@ -75,9 +75,11 @@ class ProcessExecutor:
 
     @property
     def free(self) -> int:
+        """Workers without a job."""
         return sum(worker.job is None for worker in self._workers)
 
     def submit(self, job: Job) -> None:
+        """Send the job to an idle worker; one that has died since its last job is replaced first."""
         worker = next(worker for worker in self._workers if worker.job is None)
         if not worker.process.is_alive():  # died between two jobs
             worker = self._replace(worker)
@@ -86,6 +88,7 @@ class ProcessExecutor:
             worker.pipe.send(job)
 
     def wait(self, timeout_s: float) -> Sequence[Outcome]:
+        """Outcomes that have come; a worker that died leaves `killed` or `crashed`, and another takes its place."""
         busy = [worker for worker in self._workers if worker.job is not None]
         if not busy:
             time.sleep(timeout_s)
@@ -105,6 +108,7 @@ class ProcessExecutor:
         return outcomes
 
     def close(self) -> None:
+        """Send SIGTERM to the busy workers, let the idle ones end, and kill those that take more than a minute."""
         for worker in self._workers:
             if worker.job is not None and worker.process.is_alive():
                 os.kill(worker.process.pid, signal.SIGTERM)
