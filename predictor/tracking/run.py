@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 
 from predictor.errors import LeaseLost, PredictorError, ResultsWait, TrackingError
 from predictor.schema import DatasetUse, RunRecord, encode, keys
-from predictor.tracking import spool
+from predictor.tracking import face, spool
 from predictor.tracking.last_word import speak_after_mlflow_run
 from predictor.tracking.lease import Lease
 from predictor.tracking.owner import this_process
@@ -127,7 +127,12 @@ class TrackedRun:
     def finish_record(self, record: RunRecord) -> None:
         """Finish with a complete record."""
         encoded = encode(record)
-        self.finish(metrics=encoded.metrics, tags=encoded.tags)
+        self.finish(metrics=encoded.metrics, tags=face.noted(record, encoded.tags))
+        face.show(self.client, self.experiment_id, record)
+
+    def foretell(self, run_id: str, name: str, value: float) -> None:
+        """Write on a fine-tune what was predicted of its score before it was made, beside which the UI shows both."""
+        self.client.log_metric(run_id, f"{keys.PREDICTED}{name}", value)
 
     def _spooled(
         self, error: TrackingError | MlflowException, metrics: Sequence[Metric], tags: Mapping[str, str]
@@ -184,11 +189,12 @@ def tracked_run(
 ) -> Iterator[TrackedRun]:
     """A run that ends FINISHED, FAILED with its reason in a tag, or KILLED.
 
-    Inside another tracked run it is a child of it. The outermost one continues the run that `mlflow run` has made.
+    Inside another tracked run it is a child of it; a fine-tune is linked to it by a tag of ours, because the UI folds
+    children away. The outermost one continues the run that `mlflow run` has made.
 
     Args:
         kind: the tag `predictor.kind`.
-        run_name: of a run that is made here; the one that `mlflow run` made keeps the name that it has.
+        run_name: of a run that is made here, or was made by `mlflow run` without a name.
         params: written at once. tags: ride on the first write, at the latest on the last.
         lease: of a run that was claimed before; that run is the one written on.
 
@@ -201,16 +207,20 @@ def tracked_run(
     if parent is None and lease is None:
         spool.deliver(client)
     continued = lease is None and parent is None and "MLFLOW_RUN_ID" in os.environ
-    run_id, owner = (lease.run_id, lease.experiment_id) if lease else _open(client, parent, experiment, run_name)
+    run_id, owner = (lease.run_id, lease.experiment_id) if lease else _open(client, parent, experiment, run_name, kind)
     with tempfile.TemporaryDirectory(prefix="predictor-run-") as folder:
         opening = {keys.TAG_KIND: kind, keys.TAG_SCHEMA: str(keys.SCHEMA_VERSION), **(tags or {})}
         if lease is None:
             opening[keys.TAG_OWNER] = this_process()
+        if continued and run_name:
+            opening |= face.named(client, run_id, run_name)
         run = TrackedRun(client, run_id, owner, Path(folder), opening, continued=continued, lease=lease)
         token = _current.set(run)
         status, failure = "FINISHED", None
         ours = True
         try:
+            if parent is None:
+                face.dress(client, owner)
             if params:
                 run.describe(params=params)
             yield run
@@ -244,7 +254,9 @@ def _batches(metrics: Sequence[Metric]) -> list[Sequence[Metric]]:
     return [metrics[start : start + _METRICS_PER_BATCH] for start in range(0, len(metrics), _METRICS_PER_BATCH)]
 
 
-def _open(client: Any, parent: TrackedRun | None, experiment: str | None, run_name: str | None) -> tuple[str, str]:
+def _open(
+    client: Any, parent: TrackedRun | None, experiment: str | None, run_name: str | None, kind: str
+) -> tuple[str, str]:
     given = os.environ.get("MLFLOW_RUN_ID") if parent is None else None
     if given:
         try:
@@ -261,7 +273,7 @@ def _open(client: Any, parent: TrackedRun | None, experiment: str | None, run_na
         return given, str(run.info.experiment_id)
     tags = {"mlflow.source.name": "predictor", "mlflow.source.type": "LOCAL"}
     if parent is not None:
-        tags["mlflow.parentRunId"] = parent.run_id
+        tags[keys.TAG_PARENT if kind == keys.KIND_FINETUNE else "mlflow.parentRunId"] = parent.run_id
     owner = experiment_id(client, experiment) if experiment or parent is None else parent.experiment_id
     created = client.create_run(owner, run_name=run_name, tags=tags)
     return str(created.info.run_id), owner
