@@ -66,12 +66,19 @@ def view_state(record: RunRecord) -> dict[str, Any]:
         "runsHiddenMode": "SHOW_ALL",
         "isAccordionReordered": True,
         "compareRunSections": [
-            {"uuid": _SECTION, "name": "Fine-tunes", "display": True, "isReordered": True, "columns": 2}
+            {
+                "uuid": _SECTION,
+                "name": "Fine-tunes",
+                "display": True,
+                "isReordered": True,
+                "columns": 2,
+                "cardHeight": 330,
+            }
         ],
         "compareRunCharts": [
             _scatter(early, score),
             _scatter(predicted, score),
-            _chart("PARALLEL", selectedParams=params, selectedMetrics=[early, score, seconds], showAllRuns=True),
+            _chart("PARALLEL", selectedParams=params[:2], selectedMetrics=[early, score, seconds], showAllRuns=True),
             _chart("BAR", metricKey=score),
             _chart("BAR", metricKey=seconds),
         ],
