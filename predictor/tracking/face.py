@@ -121,12 +121,13 @@ def noted(record: RunRecord, tags: Mapping[str, str]) -> dict[str, str]:
         return dict(tags)
 
 
-def named(client: Any, run_id: str, name: str) -> dict[str, str]:
-    """The tag that gives a run this name, or none when a person has named it, or the store does not say."""
+def rename(client: Any, run_id: str, name: str) -> None:
+    """Give a run this name unless a person has named it. At once: a run may last for hours before its next write."""
     try:
-        return {NAME_TAG: name} if drawn_by_mlflow(client.get_run(run_id).info.run_name or "") else {}
-    except (TrackingError, MlflowException):
-        return {}
+        if drawn_by_mlflow(client.get_run(run_id).info.run_name or ""):
+            client.set_tag(run_id, NAME_TAG, name)
+    except (TrackingError, MlflowException) as error:
+        _log.debug("run %s keeps its name: %s", run_id, error)
 
 
 def drawn_by_mlflow(name: str) -> bool:

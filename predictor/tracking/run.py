@@ -212,8 +212,6 @@ def tracked_run(
         opening = {keys.TAG_KIND: kind, keys.TAG_SCHEMA: str(keys.SCHEMA_VERSION), **(tags or {})}
         if lease is None:
             opening[keys.TAG_OWNER] = this_process()
-        if continued and run_name:
-            opening |= face.named(client, run_id, run_name)
         run = TrackedRun(client, run_id, owner, Path(folder), opening, continued=continued, lease=lease)
         token = _current.set(run)
         status, failure = "FINISHED", None
@@ -221,6 +219,8 @@ def tracked_run(
         try:
             if parent is None:
                 face.dress(client, owner)
+            if continued and run_name:
+                face.rename(client, run_id, run_name)
             if params:
                 run.describe(params=params)
             yield run

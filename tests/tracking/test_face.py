@@ -179,9 +179,8 @@ def test_a_name_that_mlflow_drew_gives_way_to_a_readable_one(
     connect()
     given = MlflowClient().create_run("0", run_name=name).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", given)
-    with tracked_run(keys.KIND_FINETUNE, run_name="readable") as run:
-        run.finish_record(RECORD)
-    assert MlflowClient().get_run(given).info.run_name == expected
+    with tracked_run(keys.KIND_FINETUNE, run_name="readable"):
+        assert MlflowClient().get_run(given).info.run_name == expected
 
 
 def test_names_that_mlflow_draws_are_known():

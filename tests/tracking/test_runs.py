@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput
 
 from predictor.errors import DataError, SchemaError, TrackingError
 from predictor.interrupts import Interrupted
-from predictor.schema import RunRecord, encode, keys
+from predictor.schema import DatasetUse, RunRecord, encode, keys
 from predictor.tracking import connect, read_record, read_records, tracked_run
 
 
@@ -103,7 +102,7 @@ def test_a_fine_tune_costs_three_writes(store: str, monkeypatch: pytest.MonkeyPa
     opening = encode(_record())
     with tracked_run(keys.KIND_FINETUNE) as run:
         run.describe(params=opening.params, tags=opening.tags)
-        run.inputs([DatasetInput(Dataset("n", "d", "local", "{}"))])
+        run.inputs([DatasetUse("n", "d", "n.json", 1, 0, 1, "training")])
         for step in range(400):
             run.curve(step, {"train/loss": 1.0, "train/grad_norm": 1.0})
         run.finish_record(_record())
