@@ -54,6 +54,14 @@ def main(config_class: type[C], flow: Callable[[C, Progress], int | None], argv:
         bar.close()
 
 
+def look(run_id: str) -> None:
+    """Say where a person sees the run beside the others of its experiment."""
+    from predictor.tracking.face import where_to_look
+
+    for line in where_to_look(run_id):
+        print(line)
+
+
 def texts(config_class: type, arguments: Sequence[str], doc: str = "") -> dict[str, str]:
     """The text of each flag, `--name value` or `--name=value`; a flag without a value means true.
 

@@ -16,6 +16,7 @@ def run(config: FinetuneConfig, progress: Progress) -> None:
     for name, value in sorted(record.scores.items()):
         print(f"score/{name:<24} {value:.4g}")
     print(f"run {record.run_id}: {record.costs['total_s']:.0f} s, {record.costs['train_steps']:.0f} optimizer steps")
+    _cli.look(record.run_id)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,7 @@ def run(config: QuickstartConfig, progress: Progress) -> None:
         print(f"  {v.candidate:<48} {v.predicted:>9.2f}  {interval:<15} {v.actual:>6.2f} ± {v.actual_se:.2f}")
     print(f"rank correlation of predicted and actual: {result.spearman:.2f}; {result.seconds:.0f} s in all")
     print()
-    print("look at the runs:  .venv/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1")
-    print("then open http://127.0.0.1:5000 and choose the experiment 'quickstart'")
+    _cli.look(result.run_id)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ def run(config: SweepConfig, progress: Progress) -> None:
     if tally.best:
         print(f"best score {tally.best.score:.4g}: {tally.best.job.config.data.dataset}")
     print(f"run {result.run_id}")
+    _cli.look(result.run_id)
 
 
 if __name__ == "__main__":

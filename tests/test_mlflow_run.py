@@ -56,7 +56,9 @@ def test_mlflow_run_makes_one_run_with_results_and_its_own_parameters(environ, p
     )
     assert done.returncode == 0, done.stderr
     assert "score/exact_match" in done.stdout
+    assert "compare the fine-tunes: http://127.0.0.1:5000/#/experiments/0/runs" in done.stdout
     run = _only_run()
+    assert run.info.run_name == "train.json r8 lr0.0003 s1"
     assert run.info.status == "FINISHED"
     assert run.data.tags[keys.TAG_COMPLETE] == "true"
     assert run.data.params["batch_size"] == run.data.params["hp/batch_size"] == "8"

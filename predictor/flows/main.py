@@ -84,6 +84,7 @@ class QuickstartResult:
     verdicts: tuple[Verdict, ...]
     spearman: float
     seconds: float
+    run_id: str
 
 
 def quickstart(config: QuickstartConfig, progress: Progress = SILENT) -> QuickstartResult:
@@ -123,6 +124,7 @@ def _quickstart(config: QuickstartConfig, run: TrackedRun, progress: Progress) -
     verdicts = []
     for row in ranked.ranking.itertuples():
         actual = finetune(config.finetune(row.candidate))
+        run.foretell(actual.run_id, "exact_match", row.prediction)
         scores = actual.scores
         verdicts.append(
             Verdict(
@@ -140,4 +142,4 @@ def _quickstart(config: QuickstartConfig, run: TrackedRun, progress: Progress) -
             f"{keys.QUICKSTART}seconds": seconds,
         }
     )
-    return QuickstartResult(len(taught), meta, promotion, tuple(verdicts), correlation, seconds)
+    return QuickstartResult(len(taught), meta, promotion, tuple(verdicts), correlation, seconds, run.run_id)

@@ -62,7 +62,7 @@ def sweep(
     experiment: str | None = None,
     tracking_uri: str | None = None,
 ) -> SweepResult:
-    """Carry out a plan: a parent run with a child run for each fine-tune. What is done is not done again.
+    """Carry out a plan: a run of its own, and one for each fine-tune, linked to it. What is done is not done again.
 
     Raises:
         ConfigError: the plan breaks a rule, or resume=false and some of it is done. DataError: a dataset cannot be

@@ -17,7 +17,7 @@ import sqlalchemy
 from sqlalchemy import BigInteger, Boolean, Float, Integer, String, column, select, table
 
 from predictor.schema import keys
-from predictor.tracking.selection import PARENT_TAG, Selection
+from predictor.tracking.selection import PARENT_TAGS, Selection
 
 BACKENDS = ("sqlite", "postgresql")
 _RUNS = table(
@@ -131,7 +131,7 @@ class Database:
             .where(_RUNS.c.experiment_id.in_([int(each) for each in selection.experiments]))
         )
         if selection.parent:
-            parent = select(1).where(_TAGS.c.run_uuid == _RUNS.c.run_uuid, _TAGS.c.key == PARENT_TAG)
+            parent = select(1).where(_TAGS.c.run_uuid == _RUNS.c.run_uuid, _TAGS.c.key.in_(PARENT_TAGS))
             found = found.where(parent.where(_TAGS.c.value == selection.parent).exists())
         with self.snapshot() as connection:
             ours = {run_id for (run_id,) in _rows(connection.execute(tagged))}

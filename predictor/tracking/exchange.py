@@ -16,6 +16,7 @@ from predictor.errors import TableError
 from predictor.progress import SILENT, Progress
 from predictor.schema import RunRecord, encode, keys
 from predictor.schema.archive import read_archive, write_archive
+from predictor.tracking import face
 from predictor.tracking.owner import this_process
 from predictor.tracking.patience import PatientClient
 from predictor.tracking.reader import read_records
@@ -47,6 +48,9 @@ def import_records(
     for record in missing:
         _write(client, home, record, path.name)
         progress.advance(1)
+    face.dress(client, home)
+    for record in missing[-1:]:
+        face.show(client, home, record)
     return len(missing), len(archive.records) - len(missing)
 
 
@@ -68,7 +72,7 @@ def _write(client: Any, experiment: str, record: RunRecord, origin: str) -> None
         created.info.run_id,
         params=[Param(key, value) for key, value in encoded.params.items()],
         metrics=[Metric(key, value, end, 0) for key, value in encoded.metrics.items()],
-        tags=[RunTag(key, value) for key, value in encoded.tags.items()],
+        tags=[RunTag(key, value) for key, value in face.noted(record, encoded.tags).items()],
     )
     client.set_terminated(created.info.run_id, record.status, end_time=end)
 

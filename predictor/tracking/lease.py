@@ -111,7 +111,7 @@ def claim(
         experiment: id; claims of a configuration are compared within it.
         config_hash: identity of the configuration.
         tags: further tags of the run.
-        parent: id of the parent run.
+        parent: id of the run that the fine-tune belongs to.
         lease_s: seconds of silence that the others must grant.
     """
     refusal = _refusal(_runs_of(client, experiment, config_hash))
@@ -126,7 +126,7 @@ def claim(
         keys.TAG_LEASE_TOKEN: token,
         "mlflow.source.name": "predictor",
         "mlflow.source.type": "LOCAL",
-        **({"mlflow.parentRunId": parent} if parent else {}),
+        **({keys.TAG_PARENT: parent} if parent else {}),
         **tags,
     }
     created = client.create_run(experiment, run_name=run_name, tags=opening)

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 from predictor.errors import LeaseLost, PredictorError, ResultsWait, TrackingError
 from predictor.masking import cause, masked
 from predictor.schema import DatasetUse, RunRecord, encode, keys
-from predictor.tracking import spool
+from predictor.tracking import face, spool
 from predictor.tracking.last_word import speak_after_mlflow_run
 from predictor.tracking.lease import Lease, end_lost, forgive
 from predictor.tracking.owner import this_process
@@ -132,7 +132,12 @@ class TrackedRun:
     def finish_record(self, record: RunRecord) -> None:
         """Finish with a complete record."""
         encoded = encode(record)
-        self.finish(metrics=encoded.metrics, tags=encoded.tags)
+        self.finish(metrics=encoded.metrics, tags=face.noted(record, encoded.tags))
+        face.show(self.client, self.experiment_id, record)
+
+    def foretell(self, run_id: str, name: str, value: float) -> None:
+        """Write on a fine-tune what was predicted of its score before it was made, beside which the UI shows both."""
+        self.client.log_metric(run_id, f"{keys.PREDICTED}{name}", value)
 
     def _spooled(
         self, error: TrackingError | MlflowException, metrics: Sequence[Metric], tags: Mapping[str, str]
@@ -193,11 +198,12 @@ def tracked_run(
 ) -> Iterator[TrackedRun]:
     """A run that ends FINISHED, FAILED with its reason in a tag, or KILLED.
 
-    Inside another tracked run it is a child of it. The outermost one continues the run that `mlflow run` has made.
+    Inside another tracked run it is a child of it; a fine-tune is linked to it by a tag of ours, because the UI folds
+    children away. The outermost one continues the run that `mlflow run` has made.
 
     Args:
         kind: the tag `predictor.kind`.
-        run_name: of a run that is made here; the one that `mlflow run` made keeps the name that it has.
+        run_name: of a run that is made here, or was made by `mlflow run` without a name.
         params: written at once. tags: made with the run; on one that was claimed they ride on the first write, at the
             latest on the last.
         lease: of a run that was claimed before; that run is the one written on.
@@ -226,6 +232,10 @@ def tracked_run(
         status, failure = "FINISHED", None
         ours = True
         try:
+            if parent is None:
+                face.dress(client, home)
+            if continued and run_name:
+                face.name_run(client, run_id, run_name)
             if params:
                 run.describe(params=params)
             yield run
@@ -279,7 +289,7 @@ def _open(
         return given, str(run.info.experiment_id)
     tags = {"mlflow.source.name": "predictor", "mlflow.source.type": "LOCAL", **opening}
     if parent is not None:
-        tags["mlflow.parentRunId"] = parent.run_id
+        tags[keys.TAG_PARENT if opening[keys.TAG_KIND] == keys.KIND_FINETUNE else "mlflow.parentRunId"] = parent.run_id
     owner = experiment_id(client, experiment) if experiment or parent is None else parent.experiment_id
     created = client.create_run(owner, run_name=run_name, tags=tags)
     return str(created.info.run_id), owner

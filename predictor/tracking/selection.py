@@ -11,7 +11,8 @@ from mlflow.entities import ViewType
 from predictor.errors import TrackingError
 from predictor.schema import keys
 
-PARENT_TAG = "mlflow.parentRunId"
+PARENT_TAGS = ("mlflow.parentRunId", keys.TAG_PARENT)
+"""A run has at most one of them: a fine-tune ours, unless it was written before there was one."""
 _PAGE = 1000
 
 
@@ -30,13 +31,15 @@ class Selection:
     parent: str | None
 
     @property
-    def filter(self) -> str:
-        """The same as a filter string of MLflow's search, without the experiments.
+    def filters(self) -> tuple[str, ...]:
+        """The same as filter strings of MLflow's search, which has no OR; without the experiments.
 
         Every client writes a start time; a run without one would have no place in a window of time.
         """
         wanted = f"tags.`{keys.TAG_KIND}` = {_quoted(self.kind)}" if self.kind else f"tags.`{keys.TAG_SCHEMA}` LIKE '%'"
-        return f"{wanted} AND tags.`{PARENT_TAG}` = {_quoted(self.parent)}" if self.parent else wanted
+        if not self.parent:
+            return (wanted,)
+        return tuple(f"{wanted} AND tags.`{tag}` = {_quoted(self.parent)}" for tag in PARENT_TAGS)
 
 
 def experiment_ids(client: Any, names: Sequence[str] | None) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
@@ -14,7 +14,7 @@ PAGE = 1000
 
 
 def search(client: MlflowClient, selection: Selection, page: int = PAGE) -> Iterator[Run]:
-    """Every selected run once, by start time.
+    """Every selected run once, by start time; when a parent is asked for, tag after tag of those that name one.
 
     Each window begins where the last one ended, by start time and not by a page token: a token of a database store is
     an offset, so a run that is deleted meanwhile would shift the others past the reader, and late pages cost as much as
@@ -24,9 +24,14 @@ def search(client: MlflowClient, selection: Selection, page: int = PAGE) -> Iter
     Raises:
         MlflowException: the store does not answer.
     """
+    for wanted in selection.filters if selection.experiments else ():
+        yield from _search(client, selection.experiments, wanted, page)
+
+
+def _search(client: MlflowClient, experiments: Sequence[str], wanted: str, page: int) -> Iterator[Run]:
     since = 0  # milliseconds
-    while selection.experiments:
-        found, more = _page(client, selection, f"attributes.start_time >= {since}", page)
+    while True:
+        found, more = _page(client, experiments, f"{wanted} AND attributes.start_time >= {since}", page)
         if not more:
             yield from found
             return
@@ -35,26 +40,28 @@ def search(client: MlflowClient, selection: Selection, page: int = PAGE) -> Iter
         yield from complete
         since = last
         if not complete:
-            yield from _millisecond(client, selection, last, page)
+            yield from _millisecond(client, experiments, f"{wanted} AND attributes.start_time = {last}", page)
             since = last + 1
 
 
-def _millisecond(client: MlflowClient, selection: Selection, start_time: int, page: int) -> Iterator[Run]:
+def _millisecond(client: MlflowClient, experiments: Sequence[str], wanted: str, page: int) -> Iterator[Run]:
     """The runs of one millisecond. Nothing but a page token divides them further."""
     token = ""
     while True:
-        found, token = _page(client, selection, f"attributes.start_time = {start_time}", page, token)
+        found, token = _page(client, experiments, wanted, page, token)
         yield from found
         if not token:
             return
 
 
-def _page(client: MlflowClient, selection: Selection, window: str, size: int, token: str = "") -> tuple[list[Run], str]:
+def _page(
+    client: MlflowClient, experiments: Sequence[str], wanted: str, size: int, token: str = ""
+) -> tuple[list[Run], str]:
     """At least one run when there is one, and a token when there are more; some stores send empty pages in between."""
     while True:
         found = client.search_runs(
-            list(selection.experiments),
-            filter_string=f"{selection.filter} AND {window}",
+            list(experiments),
+            filter_string=wanted,
             run_view_type=ViewType.ACTIVE_ONLY,
             max_results=size,
             order_by=["attributes.start_time ASC"],

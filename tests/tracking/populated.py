@@ -51,7 +51,9 @@ class Populated:
         """Start times are in milliseconds."""
         values = {"complete": True, "hp": {"learning_rate": 3e-4, "lora_r": 8}, "scores": {"exact_match": 0.5}}
         encoded = encode(RunRecord(**{**values, **changes}))  # type: ignore[arg-type]
-        tags = {**encoded.tags, **({"mlflow.parentRunId": parent} if parent else {})}
+        # Fine-tunes of earlier versions name their parent by MLflow's own tag.
+        link = "mlflow.parentRunId" if status == "FINISHED" else keys.TAG_PARENT
+        tags = {**encoded.tags, **({link: parent} if parent else {})}
         run_id = self.client.create_run(experiment, start_time=start).info.run_id
         # A key logged twice counts by its latest step; a curve is nothing that a record holds.
         metrics = [Metric(name, -1.0, 0, 0) for name in encoded.metrics] + [Metric("train/loss", 9.0, 1, 1)]
