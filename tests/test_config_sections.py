@@ -109,10 +109,35 @@ def test_another_method_leaves_the_section_of_the_one_before_behind():
 
 def test_a_ranking_takes_the_parameters_of_the_fine_tune_that_it_probes():
     config = from_values(PredictConfig, {"candidates": "a,b", "learning_rate": 1e-3, "probe_steps": 4})
-    assert config.trial == finetune_config(learning_rate=1e-3, probe_steps=4)
+    assert config.like({}) == finetune_config(learning_rate=1e-3, probe_steps=4)
     for name in ("dataset", "checkpoint_steps"):
         with pytest.raises(ConfigError, match=f"unknown parameter '{name}'"):
             from_values(PredictConfig, {name: "1"})
+
+
+TAUGHT = {"base_model": "big", "eval_dataset": "e.json", "eval_limit": 100, "dev_limit": 8, "tiers": "static"}
+
+
+def test_a_ranking_probes_as_the_runs_were_that_taught_unless_it_is_said(tmp_path: Path):
+    assert PredictConfig().said == {}
+    assert PredictConfig().like({}) == finetune_config()
+    assert PredictConfig().like(TAUGHT) == finetune_config(**TAUGHT)
+    given = {"base_model": "small", "eval_limit": "0", "dev_limit": "", "tiers": "", "task": ""}
+    config = from_strings(PredictConfig, given)
+    assert config.said == {"base_model": "small", "eval_limit": 0}
+    assert config.like(TAUGHT) == finetune_config(**{**TAUGHT, "base_model": "small", "eval_limit": 0})
+    (tmp_path / "c.yaml").write_text(
+        "evaluation: {dev_limit: 4}\nmodel: {base_model: small}\nprobe: {tiers: [embed]}\n"
+    )
+    config = from_strings(PredictConfig, {"config": str(tmp_path / "c.yaml"), "task": "qa"})
+    assert config.said == {"dev_limit": 4, "base_model": "small", "tiers": "embed", "task": "qa"}
+    assert config.replace(learning_rate=1.0).said == {**config.said, "learning_rate": 1.0}
+
+
+def test_a_trial_made_in_python_says_what_is_not_its_default():
+    config = PredictConfig(trial=finetune_config(dev_limit=4, method="full"))
+    assert config.said == {"dev_limit": 4, "method": "full"}
+    assert config.like(TAUGHT) == finetune_config(**{**TAUGHT, "dev_limit": 4}, method="full")
 
 
 def test_a_made_up_method_owns_its_section_and_sets_defaults_of_others(monkeypatch: pytest.MonkeyPatch):

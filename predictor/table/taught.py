@@ -93,7 +93,8 @@ class Taught:
         tiers does not have it, the names are.
         """
         evaluation = ("eval_dataset", "eval_limit", "dev_limit", "task")
-        limit = "eval_limit" if record.eval_limit not in self.known("eval_limit") else "eval_dataset"
+        limits = self.known("eval_limit")
+        limit = "eval_limit" if limits and record.eval_limit not in (None, *limits) else "eval_dataset"
         base = "base_model_digest" if record.base_model_digest else "base_model"
         compared = (
             ("base_model", ("base_model",), base, record.base_model),
