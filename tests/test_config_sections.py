@@ -16,6 +16,7 @@ from predictor.finetune.methods import METHODS
 from predictor.finetune.methods.full import Full
 from predictor.flows.predict import PredictConfig
 from predictor.trial.config import FinetuneConfig, config_of, finetune_config
+from predictor.trial.identity import identity
 
 IN_SECTIONS = """
 data: {dataset: a.json}
@@ -113,6 +114,13 @@ def test_a_ranking_takes_the_parameters_of_the_fine_tune_that_it_probes():
     for name in ("dataset", "checkpoint_steps"):
         with pytest.raises(ConfigError, match=f"unknown parameter '{name}'"):
             from_values(PredictConfig, {name: "1"})
+
+
+def test_the_family_of_a_dataset_is_told_and_makes_no_other_fine_tune():
+    config = finetune_config(dataset="a.json", family="translated")
+    assert config.data.family == "translated"
+    assert identity(config, "d", "e", "b") == identity(config.replace(family=""), "d", "e", "b")
+    assert identity(config, "d", "e", "b") != identity(config.replace(train_limit=5), "d", "e", "b")
 
 
 TAUGHT = {"base_model": "big", "eval_dataset": "e.json", "eval_limit": 100, "dev_limit": 8, "tiers": "static"}

@@ -226,9 +226,7 @@ def sections_of(cls: type) -> dict[str, dict[str, Parameter]]:
     for part in _parts(cls):
         if part.nested:
             inner = sections_of(part.nested)
-            left = {s: {n: f for n, f in fields.items() if n not in part.without} for s, fields in inner.items()}
-            # A section without any of its fields is not this configuration's: another part of it may have one so named.
-            found |= {s: fields for s, fields in left.items() if fields or not inner[s]}
+            found |= {s: {n: f for n, f in fields.items() if n not in part.without} for s, fields in inner.items()}
         elif part.catalog is not None:
             found |= {name: own_parameters(settings_class(plugin)) for name, plugin in part.catalog}
         elif part.section:

@@ -183,6 +183,8 @@ def test_rows_that_are_not_judged_by_widen_no_interval_and_are_told_of(table: Ta
     assert judged.bundle.main.interval.half_width < every.bundle.main.interval.half_width
     assert judged.bundle.main.interval.groups == 11
     assert judged.growth is not None
+    assert every.growth is not None
+    assert all(less < more for less, more in zip(judged.growth.rmse, every.growth.rmse, strict=True))
     assert judged.growth.rmse[-1] == pytest.approx(judged.grouped.metrics["rmse"])
     assert judged.bundle.about["judged"] == 33
     text = summary(some, judged.validations, judged.bundle.main.interval, 0.0, judged.importance)
