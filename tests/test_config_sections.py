@@ -16,6 +16,7 @@ from predictor.finetune.methods import METHODS
 from predictor.finetune.methods.full import Full
 from predictor.flows.predict import PredictConfig
 from predictor.trial.config import FinetuneConfig, config_of, finetune_config
+from predictor.trial.identity import identity
 
 IN_SECTIONS = """
 data: {dataset: a.json}
@@ -122,10 +123,42 @@ def test_a_task_owns_its_section_and_reads_it(tmp_path: Path):
 
 def test_a_ranking_takes_the_parameters_of_the_fine_tune_that_it_probes():
     config = from_values(PredictConfig, {"candidates": "a,b", "learning_rate": 1e-3, "probe_steps": 4})
-    assert config.trial == finetune_config(learning_rate=1e-3, probe_steps=4)
+    assert config.like({}) == finetune_config(learning_rate=1e-3, probe_steps=4)
     for name in ("dataset", "checkpoint_steps"):
         with pytest.raises(ConfigError, match=f"unknown parameter '{name}'"):
             from_values(PredictConfig, {name: "1"})
+
+
+def test_the_family_of_a_dataset_is_told_and_makes_no_other_fine_tune():
+    config = finetune_config(dataset="a.json", family="translated")
+    assert config.data.family == "translated"
+    assert identity(config, "d", "e", "b") == identity(config.replace(family=""), "d", "e", "b")
+    assert identity(config, "d", "e", "b") != identity(config.replace(train_limit=5), "d", "e", "b")
+
+
+TAUGHT = {"base_model": "big", "eval_dataset": "e.json", "eval_limit": 100, "dev_limit": 8, "tiers": "static"}
+
+
+def test_a_ranking_probes_as_the_runs_were_that_taught_unless_it_is_said(tmp_path: Path):
+    assert PredictConfig().said == {}
+    assert PredictConfig().like({}) == finetune_config()
+    assert PredictConfig().like(TAUGHT) == finetune_config(**TAUGHT)
+    given = {"base_model": "small", "eval_limit": "0", "dev_limit": "", "tiers": "", "task": ""}
+    config = from_strings(PredictConfig, given)
+    assert config.said == {"base_model": "small", "eval_limit": 0}
+    assert config.like(TAUGHT) == finetune_config(**{**TAUGHT, "base_model": "small", "eval_limit": 0})
+    (tmp_path / "c.yaml").write_text(
+        "evaluation: {dev_limit: 4}\nmodel: {base_model: small}\nprobe: {tiers: [embed]}\n"
+    )
+    config = from_strings(PredictConfig, {"config": str(tmp_path / "c.yaml"), "task": "qa"})
+    assert config.said == {"dev_limit": 4, "base_model": "small", "tiers": "embed", "task": "qa"}
+    assert config.replace(learning_rate=1.0).said == {**config.said, "learning_rate": 1.0}
+
+
+def test_a_trial_made_in_python_says_what_is_not_its_default():
+    config = PredictConfig(trial=finetune_config(dev_limit=4, method="full"))
+    assert config.said == {"dev_limit": 4, "method": "full"}
+    assert config.like(TAUGHT) == finetune_config(**{**TAUGHT, "dev_limit": 4}, method="full")
 
 
 def test_a_made_up_method_owns_its_section_and_sets_defaults_of_others(monkeypatch: pytest.MonkeyPatch):

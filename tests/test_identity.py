@@ -22,7 +22,7 @@ def _of(**values: object) -> str:
 def test_names_and_what_has_no_effect_do_not_count():
     assert _of(dataset="a.json", eval_dataset="b", base_model="c") == _of()
     assert _of(checkpoint_steps=7, checkpoint_dir="elsewhere") == _of()
-    assert set(WITHOUT_EFFECT) == {"checkpoint_steps", "checkpoint_dir"}
+    assert set(WITHOUT_EFFECT) == {"checkpoint_steps", "checkpoint_dir", "family"}
 
 
 @pytest.mark.parametrize(

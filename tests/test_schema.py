@@ -27,6 +27,7 @@ records = st.builds(
     complete=st.booleans(),
     task=texts,
     dataset=texts,
+    family=texts,
     dataset_fingerprint=texts,
     row_sketch=st.lists(st.text("0123456789abcdef", min_size=10, max_size=10), max_size=5).map(tuple),
     base_model=texts,

@@ -181,7 +181,7 @@ def foreign_parameters(cls: type, picked: Mapping[str, Any]) -> dict[str, list[s
     """Parameters of plug-ins that were not picked → the plug-ins that read them."""
     found: dict[str, list[str]] = {}
     for part in _choices(cls):
-        own = own_parameters(settings_class(_catalog(part).get(picked.get(part.name, part.parameter.default))))
+        own = own_parameters(settings_class(_catalog(part).get(picked.get(part.name) or part.parameter.default)))
         for name, plugin in _catalog(part):
             for field in own_parameters(settings_class(plugin)):
                 if field not in own:
@@ -274,7 +274,9 @@ def _picked(cls: type, given: Mapping[str, Given]) -> dict[str, str]:
     """The plug-in that each choice names."""
     picked = {}
     for part in _choices(cls):
-        entry = given.get(part.name, Given(part.parameter.default, ""))
+        entry = given.get(part.name, Given("", ""))
+        if entry.value == "":  # nothing is said
+            entry = Given(part.parameter.default, entry.where)
         name = coerce(part.parameter, entry.value, entry.where)
         _catalog(part).get(name, where=entry.where)
         picked[part.name] = name
@@ -292,7 +294,8 @@ def _assembled(cls: type[C], values: Mapping[str, Any], picked: Mapping[str, str
     made: dict[str, Any] = {}
     for part in _parts(cls):
         if part.nested:
-            made[part.name] = _assembled(part.nested, values, picked)
+            inner = {name: value for name, value in values.items() if name not in part.without}
+            made[part.name] = _assembled(part.nested, inner, picked)
         elif part.catalog is not None:
             own = settings_class(part.catalog.get(picked[part.name]))
             made[part.name] = Chosen(

@@ -44,9 +44,10 @@ class MetaConfig:
     )
     rank_within: str = param("", "column of table that names the evaluation; rows are ranked within it")
     split: str = param(
-        "group,random",
-        "validations: group (leave one group out), random, lolo (each group column in turn)",
-        entries=("group", "random", "lolo"),
+        "group,random,family",
+        "validations: group (leave one group out), random, family (leave one family out, where the families of all "
+        "datasets are known), lolo (each group column in turn)",
+        entries=("group", "random", "family", "lolo"),
     )
     average_seeds: bool = param(True, "one row for the seeds of a configuration, averaged; false keeps each run")
     n_trials: int = param(0, "Optuna trials of the final tuning; 0 chooses by the number of rows", least=0, most=10_000)
@@ -131,6 +132,7 @@ def train_predictor(
             trained.steps,
             trained.tiers,
             trained.growth.rmse_after(50) if trained.growth else None,
+            trained.headline.split,
         )
         (run.artifacts / "summary.txt").write_text("\n".join([*lines, ""]))
         tags = version_tags(table, trained)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from predictor.config import Sectioned, check, nested, param, section, split_list
+from predictor.config import TIERS, Sectioned, check, nested, param, section, split_list
 from predictor.errors import ConfigError, PredictorError
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
@@ -32,11 +33,64 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class ModelLikeTaught:
+    """What candidates would be fine-tunes of."""
+
+    base_model: str = param("", "base model; empty takes that of the runs that taught")
+
+
+@dataclass(frozen=True)
+class EvaluationLikeTaught:
+    """What candidates would be scored on."""
+
+    eval_dataset: str = param("", "evaluation data; empty takes that of the runs that taught")
+    eval_limit: int = param(
+        -1, "questions that are scored; 0 scores all, -1 as many as in the runs that taught", least=-1
+    )
+    dev_limit: int = param(
+        -1, "questions set aside for the zero-shot and early scores; -1 as many as in the runs that taught", least=-1
+    )
+
+
+@dataclass(frozen=True)
+class ProbeLikeTaught:
+    """What is measured of candidates."""
+
+    probe_steps: int = param(
+        0, "optimizer steps that the train tier of the probe watches; 0 as many as in the runs that taught", least=0
+    )
+    tiers: str = param("", "price tiers of the probe; empty takes those that the predictor reads", entries=TIERS)
+
+
+_LIKE_TAUGHT: Final = (*keys.LIKE_TAUGHT, "tiers")
+
+
+@dataclass(frozen=True)
 class PredictConfig(Sectioned):
     """Which datasets are ranked, by which predictor, and the fine-tune of each that is probed: a probe is its start."""
 
     ranking: Ranking = section(Ranking)
-    trial: FinetuneConfig = nested(FinetuneConfig, without=("dataset", *WITHOUT_EFFECT))
+    trial: FinetuneConfig = nested(FinetuneConfig, without=("dataset", *WITHOUT_EFFECT, *_LIKE_TAUGHT))
+    evaluation: EvaluationLikeTaught = section(EvaluationLikeTaught)
+    model: ModelLikeTaught = section(ModelLikeTaught)
+    probe: ProbeLikeTaught = section(ProbeLikeTaught)
+    task: str = param("", "what doing well means; empty takes that of the runs that taught")
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The parameters that somebody chose, by their one name: those whose value is not the default.
+
+        A trial that is made in Python says in this way what the parameters of an entry point say.
+        """
+        usual = PredictConfig()
+        trial, own = self.trial.values(), self.values()
+        chosen = {name: value for name, value in trial.items() if value != usual.trial.values()[name]}
+        return chosen | {name: own[name] for name in _LIKE_TAUGHT if own[name] != usual.values()[name]}
+
+    def like(self, taught: Mapping[str, Any]) -> FinetuneConfig:
+        """The fine-tune that is probed: what is not said is as in the runs that taught."""
+        said = {name: value for name, value in self.said.items() if name in _LIKE_TAUGHT}
+        return self.trial.replace(**{**taught, **said})
 
 
 @dataclass(frozen=True)
@@ -61,13 +115,15 @@ def rank_candidates(
 ) -> PredictResult:
     """Rank datasets; each is probed in a child run of kind `probe`, the ranking is an artifact of the parent.
 
-    A candidate that cannot be probed stands at the end of the ranking with its error.
+    A candidate that cannot be probed stands at the end of the ranking with its error, and so does one whose probe is
+    unlike those of the runs that taught, for example because the base model has changed under its name. One that is
+    unlike them because the user said so is flagged as unusual.
 
     Raises:
         ConfigError: no candidate is named. RegistryError: no such predictor. PredictorError: every candidate failed.
     """
     from predictor.flows.probe import probe_dataset
-    from predictor.registry import Candidate, from_record, ranking
+    from predictor.registry import Candidate, from_probe, ranking
     from predictor.sweep.space import read_grid
     from predictor.tracking import tracked_run
 
@@ -87,16 +143,20 @@ def rank_candidates(
         experiment=experiment,
         tracking_uri=tracking_uri,
         run_name=f"rank {len(candidates)} candidates",
-        params={f"{keys.PREDICT}{name}": str(value) for name, value in config.values().items()},
     ) as run:
         # Before any probe is paid for: is there a predictor?
         loaded = load_predictor(
             stage=asked.stage, version=asked.version or None, name=asked.model_name, tracking_uri=tracking_uri
         )
+        said = config.said
+        trial = config.like(loaded.bundle.like_taught(said))
+        used = {**config.values(), **{name: trial.values()[name] for name in _LIKE_TAUGHT}}
+        run.describe(params={f"{keys.PREDICT}{name}": str(value) for name, value in used.items()})
         probed = []
         for name, values in candidates:
             try:
-                probed.append(from_record(probe_dataset(config.trial.replace(**values), progress), name))
+                record = probe_dataset(trial.replace(**values), progress)
+                probed.append(from_probe(loaded.bundle, record, said, name))
             except PredictorError as error:
                 progress.note(f"{name}: {error.one_line()}")
                 probed.append(Candidate(name, {}, error=error.one_line()))

@@ -18,9 +18,12 @@ from predictor.meta.price import price
 from predictor.meta.words import reasons
 from predictor.schema.targets import Target
 from predictor.table import FeatureSchema
+from predictor.table.taught import Taught
 
 FORMAT = 3
 FILE = "predictor.json"
+TAUGHT = "taught"
+"""Entry of `about`: how the runs were made that taught it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,18 @@ class Bundle:
         """Every column that any estimator reads, the main one's first."""
         columns = {column.name: column for estimator in self.estimators.values() for column in estimator.schema.columns}
         return FeatureSchema(tuple(columns.values()))
+
+    @property
+    def taught(self) -> Taught:
+        """How the runs were made that taught it; nothing is known of a table from a file, or of an earlier version."""
+        return Taught.from_json(self.about.get(TAUGHT, ()))
+
+    def like_taught(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters of a probe as in the runs that taught, but for those that the user said; empty where nothing is
+        known of them."""
+        found = self.taught.parameters(said)
+        tiers = self.about.get("tiers")
+        return found | {"tiers": ",".join(tiers)} if tiers and "tiers" not in said else found
 
     def route(self, rows: pd.DataFrame) -> list[str]:
         """The name of the estimator that answers each row."""

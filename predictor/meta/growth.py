@@ -14,10 +14,10 @@ SHARES = (0.25, 0.5, 0.75)
 
 @dataclass(frozen=True)
 class Growth:
-    """Error on unseen groups against the number of rows that taught.
+    """Error on unseen groups, or families, against the number of rows that taught.
 
     Attributes:
-        rows: mean number of rows that taught, for each of :data:`SHARES`, and in the grouped validation itself.
+        rows: mean number of rows that taught, for each of :data:`SHARES`, and in the validation itself.
         rmse: the error then, in the target's unit.
         exponent: of rmse ∝ rows^(−exponent), by least squares in logarithms, never below 0.
     """
@@ -31,23 +31,24 @@ class Growth:
         return self.rmse[-1] * (self.rows[-1] / (self.rows[-1] + more)) ** self.exponent
 
 
-def growth(table: Table, grouped: Validation, seed: int, threads: int, repeats: int = 2) -> Growth:
-    """Refit the blocks of the grouped validation on parts of their rows, whole groups at a time."""
-    labels = table.group.astype(str)
+def growth(table: Table, headline: Validation, seed: int, threads: int, repeats: int = 2) -> Growth:
+    """Refit the blocks of a validation on parts of their rows, whole groups (or families) at a time."""
+    labels = headline.labels.astype(str)
     rows, rmse = [], []
     for share in SHARES:
         squares, taught = [], []
         for repeat in range(repeats):
-            for number, (block, tuned) in enumerate(zip(grouped.blocks, grouped.tuned, strict=True)):
+            for number, (block, tuned) in enumerate(zip(headline.blocks, headline.tuned, strict=True)):
                 part = _part(labels, block.tuning, share, seed + 100 * repeat + number)
                 test = np.concatenate([test for _, test in block.folds])
+                test = test[table.judged[test]]
                 predicted = fit_on(table, part, tuned.recipe, seed, threads).predict(table.matrix[test])
                 squares.append((predicted - table.y[test]) ** 2)
                 taught.append(len(part))
         rows.append(float(np.mean(taught)))
         rmse.append(float(np.sqrt(np.mean(np.concatenate(squares)))))
-    rows.append(float(np.mean([len(train) for block in grouped.blocks for train, _ in block.folds])))
-    rmse.append(float(np.sqrt(np.mean((grouped.predicted - table.y) ** 2))))
+    rows.append(float(np.mean([len(train) for block in headline.blocks for train, _ in block.folds])))
+    rmse.append(float(np.sqrt(np.mean(headline.errors(table)[0] ** 2))))
     slope = float(np.polyfit(np.log(rows), np.log(np.maximum(rmse, 1e-12)), 1)[0])
     return Growth(tuple(rows), tuple(rmse), max(0.0, -slope))
 

@@ -20,12 +20,12 @@ DEFAULT = Settings(linear="none")
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a comparison in the grouped split.
+    """One line of a comparison in the headline's split.
 
     Attributes:
         features: how many features it may read (for a screened step: the median over the blocks).
         tier: the dearest tier among them, empty when tiers are unknown.
-        predicted: (n,), by models that did not see the row's group.
+        predicted: (n,), by models that did not see what is left out with the row.
     """
 
     name: str
@@ -35,11 +35,11 @@ class Step:
     predicted: np.ndarray
 
 
-def steps(table: Table, grouped: Validation, tiers: Mapping[str, str], seed: int, threads: int) -> list[Step]:
+def steps(table: Table, headline: Validation, tiers: Mapping[str, str], seed: int, threads: int) -> list[Step]:
     """Rough (Hj and features marked so, LightGBM as it comes), all features, screened features, and refined (tuned).
 
     Args:
-        grouped: the validation whose folds, screenings and settings are used, so that nothing here sees a tested row.
+        headline: the validation whose folds, screenings and settings are used, so that nothing here sees a tested row.
         tiers: feature → price tier.
     """
     names = table.schema.names
@@ -48,22 +48,22 @@ def steps(table: Table, grouped: Validation, tiers: Mapping[str, str], seed: int
     rough, screened = Recipe((replace(DEFAULT, screened=True),), first), replace(DEFAULT, screened=True)
     recipes: dict[str, list[Recipe]] = {}
     if first:
-        recipes["rough"] = [rough] * len(grouped.tuned)
-    recipes["all features"] = [Recipe((DEFAULT,))] * len(grouped.tuned)
-    recipes["screened"] = [Recipe((screened,), tuned.screening.kept) for tuned in grouped.tuned]
+        recipes["rough"] = [rough] * len(headline.tuned)
+    recipes["all features"] = [Recipe((DEFAULT,))] * len(headline.tuned)
+    recipes["screened"] = [Recipe((screened,), tuned.screening.kept) for tuned in headline.tuned]
     found = []
     for name, each in recipes.items():
         used = [recipe.kept or range(len(names)) for recipe in each]
-        predicted, reference = out_of_fold(table, grouped.blocks, each, seed, threads)
-        metrics = measure(table, predicted, reference, table.group)
+        predicted, reference = out_of_fold(table, headline.blocks, each, seed, threads)
+        metrics = measure(table, predicted, reference, headline.labels)
         dearest = _dearest([names[j] for j in set().union(*used)], tiers)
         found.append(Step(name, int(np.median([len(u) for u in used])), dearest, metrics, predicted))
-    last = Step("refined", len(names), _dearest(names, tiers), grouped.metrics, grouped.predicted)
+    last = Step("refined", len(names), _dearest(names, tiers), headline.metrics, headline.predicted)
     return [*found, last]
 
 
 def by_tier(
-    table: Table, grouped: Validation, tiers: Mapping[str, str], seed: int, threads: int
+    table: Table, headline: Validation, tiers: Mapping[str, str], seed: int, threads: int
 ) -> dict[str, tuple[Table, list[Recipe], Step]]:
     """For each tier below the dearest one in the table: its table, its recipe for each block, and how well it does.
 
@@ -75,9 +75,9 @@ def by_tier(
         allowed = {*present[:count], ""}
         names = [name for name in table.schema.names if tiers.get(name, "") in allowed]
         cheap = table.select(names)
-        recipes = [restrict(tuned.recipe, table.schema.names, names) for tuned in grouped.tuned]
-        predicted, reference = out_of_fold(cheap, grouped.blocks, recipes, seed, threads)
-        metrics = measure(cheap, predicted, reference, cheap.group)
+        recipes = [restrict(tuned.recipe, table.schema.names, names) for tuned in headline.tuned]
+        predicted, reference = out_of_fold(cheap, headline.blocks, recipes, seed, threads)
+        metrics = measure(cheap, predicted, reference, headline.labels)
         found[present[count - 1]] = (
             cheap,
             recipes,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from predictor.errors import ConfigError
+from predictor.errors import ConfigError, TableError
 from predictor.meta.baselines import baselines
 from predictor.meta.blend import group_errors
 from predictor.meta.interval import coverage
@@ -17,7 +17,9 @@ from predictor.meta.splits import Fold, group_folds, random_folds
 from predictor.meta.tune import Budget, Tuned, tune
 from predictor.table import Table
 
-SPLITS = ("group", "random", "lolo")
+SPLITS = ("group", "random", "family", "lolo")
+UNSEEN = ("group", "family")
+"""Splits whose models saw nothing like the rows that they predict."""
 LEVEL = 0.9
 OnStep = Callable[[str], None]
 
@@ -35,7 +37,8 @@ class Validation:
     """Predictions of every row by models that never saw it, nor were screened or tuned on it.
 
     Attributes:
-        split: `group`, `random` or `lolo/<column>`.
+        split: `group`, `random`, `family` or `lolo/<column>`.
+        labels: (n,) what is left out together; in the random split the groups, though they are not.
         predicted, reference: (n,), of the first repeat; reference is the mean of the rows that taught.
         metrics: the predictor's, averaged over the repeats.
         baselines: name → metrics.
@@ -44,6 +47,7 @@ class Validation:
     """
 
     split: str
+    labels: np.ndarray
     predicted: np.ndarray
     reference: np.ndarray
     metrics: Mapping[str, float]
@@ -57,6 +61,15 @@ class Validation:
         """Name and RMSE of the baseline with the least error."""
         name = min(self.baselines, key=lambda each: self.baselines[each]["rmse"])
         return name, self.baselines[name]["rmse"]
+
+    def errors(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
+        """Predicted minus measured, and the labels, of the rows that count."""
+        return (self.predicted - table.y)[table.judged], self.labels[table.judged]
+
+
+def harder(validations: Mapping[str, Validation]) -> Validation:
+    """The split by which a predictor is judged first: of those in :data:`UNSEEN`, the one with the larger RMSE."""
+    return max((validations[name] for name in UNSEEN if name in validations), key=lambda each: each.metrics["rmse"])
 
 
 def validate(
@@ -76,19 +89,31 @@ def validate(
         known: the grouped validation of the same table and budget, which is what `lolo` does to the headline column.
 
     Raises:
-        ConfigError: an unknown split.
+        ConfigError: an unknown split. TableError: the families of the table's rows are not known.
     """
     if split not in SPLITS:
         raise ConfigError(f"unknown split '{split}'", where="-P split", rule=f"one of: {', '.join(SPLITS)}")
-    columns = list(table.groups) if split == "lolo" else [table.headline_group]
+    if split != "lolo":
+        labels = _families(table) if split == "family" else table.group
+        return [_validate(table, split, labels, budget, seed, threads, with_baselines, on_step)]
     found = []
-    for name in columns:
-        if split == "lolo" and known is not None and name == table.headline_group:
-            found.append(_by_group_mean(replace(known, split=f"lolo/{name}")))
-            continue
-        result = _validate(table, split, name, budget, seed, threads, with_baselines, on_step)
-        found.append(_by_group_mean(result) if split == "lolo" else result)
-    return found
+    for column, labels in table.groups.items():
+        if known is not None and column == table.headline_group:
+            found.append(replace(known, split=f"lolo/{column}"))
+        else:
+            found.append(_validate(table, f"lolo/{column}", labels, budget, seed, threads, with_baselines, on_step))
+    return [_by_group_mean(each) for each in found]
+
+
+def _families(table: Table) -> np.ndarray:
+    if table.families is None:
+        raise TableError(
+            "no family can be left out" + (f": {table.no_families}" if table.no_families else ""),
+            where=table.source,
+            rule="runs whose datasets are of at least three families, all of them known",
+            fix="say how each dataset was made when it is fine-tuned on: -P family=NAME",
+        )
+    return table.families
 
 
 def _by_group_mean(validation: Validation) -> Validation:
@@ -103,32 +128,31 @@ def _by_group_mean(validation: Validation) -> Validation:
 
 def _validate(
     table: Table,
-    split: str,
-    column: str,
+    name: str,
+    labels: np.ndarray,
     budget: Budget,
     seed: int,
     threads: int,
     with_baselines: bool,
     on_step: OnStep | None,
 ) -> Validation:
-    name = f"lolo/{column}" if split == "lolo" else split
-    labels = table.groups[column]
     passes = []
-    for repeat in range(budget.repeats if split == "random" else 1):
-        blocks = _random_blocks(len(table), seed + repeat) if split == "random" else _group_blocks(labels, budget, seed)
+    for repeat in range(budget.repeats if name == "random" else 1):
+        blocks = _random_blocks(len(table), seed + repeat) if name == "random" else _group_blocks(labels, budget, seed)
         tuned = []
         for number, block in enumerate(blocks, 1):
             if on_step:
                 on_step(f"{name} split, repeat {repeat + 1}, block {number} of {len(blocks)}")
             tuned.append(tune_on(table, block.tuning, labels, budget, seed, threads))
         predicted, reference = out_of_fold(table, blocks, [each.recipe for each in tuned], seed, threads)
-        guesses = _guess(table, blocks) if with_baselines else {}
+        guesses = _guess(table, blocks, labels) if with_baselines else {}
         passes.append((blocks, tuned, predicted, reference, guesses))
     metrics = [measure(table, predicted, reference, labels) for _, _, predicted, reference, _ in passes]
     compared = [{n: measure(table, g, reference, labels) for n, g in each.items()} for *_, reference, each in passes]
     blocks, tuned, predicted, reference, _ = passes[0]
     return Validation(
         split=name,
+        labels=labels,
         predicted=predicted,
         reference=reference,
         metrics=_mean(metrics),
@@ -173,15 +197,17 @@ def out_of_fold(
 
 
 def measure(table: Table, predicted: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Every metric of one set of predictions.
+    """Every metric of one set of predictions, on the rows that count (:attr:`Table.judged`).
 
     `rmse_group_mean` is the mean over groups of each group's RMSE (the protocol of leave-one-language-out tables);
     `coverage` is the share of rows inside a 90 % interval calibrated on the other groups' errors.
     """
-    y = table.y
+    judged = table.judged
+    y, tasks, price = table.y[judged], table.tasks[judged], table.price[judged]
+    predicted, reference, labels = predicted[judged], reference[judged], labels[judged]
     out = scores(y, predicted, reference, table.target.point)
-    out.update(regret(y, predicted, table.tasks, table.target.sign))
-    out["cost_saved"] = cost_saved(y, predicted, table.tasks, table.price, table.target.sign)
+    out.update(regret(y, predicted, tasks, table.target.sign))
+    out["cost_saved"] = cost_saved(y, predicted, tasks, price, table.target.sign)
     _, codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
     out["rmse_group_mean"] = float(group_errors(predicted - y, codes).mean())
     out["coverage"] = float(np.mean(coverage(predicted - y, labels, LEVEL)))
@@ -203,9 +229,9 @@ def permutation_control(table: Table, budget: Budget, *, seed: int = 0, threads:
     return float(np.mean(found))
 
 
-def _guess(table: Table, blocks: Sequence[Block]) -> dict[str, np.ndarray]:
+def _guess(table: Table, blocks: Sequence[Block], labels: np.ndarray) -> dict[str, np.ndarray]:
     guessed = {}
-    for name, guess in baselines(table).items():
+    for name, guess in baselines(table, labels).items():
         guessed[name] = np.full(len(table), np.nan)
         for block in blocks:
             for train, test in block.folds:

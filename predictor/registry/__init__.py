@@ -2,7 +2,7 @@
 
 from predictor.registry.load import Predictor, load
 from predictor.registry.package import NAME, register
-from predictor.registry.ranking import Candidate, from_record, ranking
+from predictor.registry.ranking import Candidate, from_probe, from_record, ranking
 from predictor.registry.versions import canonical_stage, find, gate, promote, versions
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Predictor",
     "canonical_stage",
     "find",
+    "from_probe",
     "from_record",
     "gate",
     "load",

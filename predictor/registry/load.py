@@ -58,18 +58,20 @@ class Predictor:
 
         Args:
             candidates: dataset sources, which are probed first, feature rows, or records.
-            probe: settings of the probe (fields of FinetuneConfig: eval_dataset, base_model, seed, learning_rate, ...).
+            probe: settings of the probe (parameters of a fine-tune: learning_rate, seed, base_model, ...). Base model,
+                task, evaluation, limits, probe steps and tiers are those of the runs that taught, unless one is said.
 
         Returns:
             `rank`, `candidate`, `prediction`, `lower`, `upper`, `unusual`, `unusual_feature`, `reasons`, `error`. A
-            candidate that cannot be probed comes last, with its error and no prediction.
+            candidate that cannot be probed comes last, with its error and no prediction. One probed with another base
+            model or evaluation than those that taught is `unusual` in it.
         """
         return ranking(self.bundle, [self._candidate(each, number, probe) for number, each in enumerate(candidates, 1)])
 
     def _candidate(
         self, given: str | Path | Mapping[str, Any] | RunRecord, number: int, probe: dict[str, Any]
     ) -> Candidate:
-        return features_of(given, number, self.prober, probe)
+        return features_of(self.bundle, given, number, self.prober, probe)
 
 
 def load(

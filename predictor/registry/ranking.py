@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from predictor.errors import ConfigError, PredictorError
+from predictor.errors import ConfigError, PredictorError, RegistryError
 from predictor.meta.bundle import Bundle
 from predictor.schema import keys
 from predictor.schema.record import RunRecord
@@ -41,12 +41,14 @@ class Candidate:
         features: `hp/...` and `probe/...`; empty when it could not be probed.
         probe_s: seconds that its probe took, NaN when unknown.
         error: why it has no features.
+        strange: the parameter in which its probe differs from all runs that taught, empty without one.
     """
 
     name: str
     features: Mapping[str, Any]
     probe_s: float = float("nan")
     error: str = ""
+    strange: str = ""
 
 
 def from_record(record: RunRecord, name: str = "") -> Candidate:
@@ -57,15 +59,41 @@ def from_record(record: RunRecord, name: str = "") -> Candidate:
     return Candidate(name, feature_row(record), float("nan") if seconds is None else seconds)
 
 
+def from_probe(bundle: Bundle, record: RunRecord, said: Container[str], name: str = "") -> Candidate:
+    """A candidate from the probe that was made of it for a ranking.
+
+    Args:
+        said: parameters that the user said. A probe unlike those of the runs that taught is flagged when one of them is
+            why.
+
+    Raises:
+        RegistryError: it is unlike them, and nobody asked for that.
+    """
+    strange = bundle.taught.strange(record)
+    if strange is not None and not any(cause in said for cause in strange.causes):
+        raise RegistryError(
+            f"{strange.name} is not that of the runs that taught the predictor: {strange.text}",
+            where=name or record.dataset,
+            rule="a predictor knows only the base model, the task and the evaluation that taught it",
+            fix=f"say {strange.causes[0]} to rank it all the same, flagged as unusual"
+            if strange.causes
+            else "train a predictor from runs of this version of the package",
+        )
+    return replace(from_record(record, name), strange=strange.name if strange else "")
+
+
 def features_of(
+    bundle: Bundle,
     given: str | Path | Mapping[str, Any] | RunRecord,
     number: int,
     prober: Callable[..., RunRecord] | None,
     probe: Mapping[str, Any],
 ) -> Candidate:
-    """A candidate from what a user gave: a source is probed, and a fault of the probe becomes its error."""
+    """A candidate from what a user gave: a source is probed as the runs were that taught, but for what `probe` says,
+    and a fault of the probe becomes its error."""
     if isinstance(given, RunRecord):
-        return from_record(given)
+        strange = bundle.taught.strange(given)
+        return replace(from_record(given), strange=strange.name if strange else "")
     if isinstance(given, Mapping):
         return Candidate(str(given.get("candidate", f"row {number}")), given)
     if prober is None:
@@ -75,7 +103,8 @@ def features_of(
             fix="load it with predictor.load(...), which probes datasets",
         )
     try:
-        return from_record(prober(str(given), **probe), str(given))
+        record = prober(str(given), **{**bundle.like_taught(probe), **probe})
+        return from_probe(bundle, record, probe, str(given))
     except PredictorError as error:
         return Candidate(str(given), {}, error=error.one_line())
 
@@ -92,6 +121,10 @@ def ranking(bundle: Bundle, candidates: Sequence[Candidate]) -> pd.DataFrame:
         predicted = bundle.predict(rows)
         predicted["full_s"] = bundle.price_s(rows)
         predicted["reasons"] = ["; ".join(told) for told in bundle.reasons(rows)]
+        strange = pd.Series([candidate.strange for candidate in good], index=predicted.index)
+        # What all features mean comes before any single one of them.
+        predicted["unusual_feature"] = strange.where(strange != "", predicted["unusual_feature"])
+        predicted["unusual"] |= strange != ""
         predicted.index = table.index[table["error"] == ""]
         table = table.join(predicted)
     table = table.reindex(columns=[name for name in COLUMNS if name != "rank"])

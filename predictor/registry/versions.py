@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 
@@ -84,25 +85,36 @@ def canonical_stage(stage: str) -> str:
 def gate(version: ModelVersion) -> list[str]:
     """Why a version should not be promoted; empty when it may.
 
-    It must beat the best baseline in the grouped split, and its 90 % intervals must hold about 90 % of the rows of
-    groups that they were not calibrated on: within 3 % plus two standard errors of a share over that many groups.
+    It must beat the best baseline in the grouped split, and in the family split where there is one. In the harder of
+    the two its 90 % intervals must hold about 90 % of the rows of groups (or families) that they were not calibrated
+    on: within 3 % plus two standard errors of a share over that many groups.
     """
     tags = version.tags
-    needed = (keys.GROUP_RMSE, keys.BASELINE_RMSE, keys.GROUP_COVERAGE, keys.TAG_GROUPS)
-    missing = [name for name in needed if name not in tags]
+    headline = tags.get(keys.TAG_HEADLINE, "group")
+    splits = {"group": ("grouped RMSE", "groups", keys.TAG_GROUPS)}
+    if headline == "family" or _rmse("family") in tags:
+        splits["family"] = ("RMSE on families not seen", "families", keys.TAG_FAMILIES)
+    errors = [(_rmse(split), f"{keys.BASELINE}{split}/rmse") for split in splits]
+    held, coverage, number = splits[headline][1], f"{keys.VALIDATION}{headline}/coverage", splits[headline][2]
+    missing = [name for name in (*itertools.chain(*errors), coverage, number) if name not in tags]
     if missing:
         return [f"it was registered without {', '.join(missing)}"]
-    rmse, baseline, covered, groups = (float(tags[name]) for name in needed)
     faults = []
-    if not rmse < baseline:
-        best = tags.get(keys.BASELINE_NAME, "a baseline")
-        faults.append(f"its grouped RMSE {rmse:.4g} does not beat {best} with {baseline:.4g}")
-    allowed = 0.03 + 2.0 * math.sqrt(0.9 * 0.1 / groups)
+    for split, (said, _, _) in splits.items():
+        rmse, baseline = float(tags[_rmse(split)]), float(tags[f"{keys.BASELINE}{split}/rmse"])
+        if not rmse < baseline:
+            best = tags.get(f"{keys.BASELINE}{split}/name", "a baseline")
+            faults.append(f"its {said} {rmse:.4g} does not beat {best} with {baseline:.4g}")
+    covered, allowed = float(tags[coverage]), 0.03 + 2.0 * math.sqrt(0.9 * 0.1 / float(tags[number]))
     if not abs(covered - 0.9) <= allowed:
         faults.append(
-            f"its 90 % intervals hold {100 * covered:.0f} % of the rows of new groups (allowed: ±{100 * allowed:.0f} %)"
+            f"its 90 % intervals hold {100 * covered:.0f} % of the rows of new {held} (allowed: ±{100 * allowed:.0f} %)"
         )
     return faults
+
+
+def _rmse(split: str) -> str:
+    return f"{keys.VALIDATION}{split}/rmse"
 
 
 def promote(version: int, stage: str = keys.STAGE_PRODUCTION, *, name: str = NAME, force: bool = False) -> list[str]:
@@ -126,7 +138,7 @@ def promote(version: int, stage: str = keys.STAGE_PRODUCTION, *, name: str = NAM
         raise RegistryError(
             f"version {version} of '{name}' is not promoted: {'; '.join(objections)}",
             where=where,
-            rule="beat the best baseline on groups not seen, with intervals that hold what they promise",
+            rule="beat the best baseline on groups and families not seen, with intervals that hold what they promise",
             fix="train on more runs or more different datasets; or promote it all the same, recorded: -P force=true",
         )
     client = MlflowClient()

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from predictor.meta.train import Trained
+from predictor.meta.validate import UNSEEN
 from predictor.schema import keys
+from predictor.schema.codec import TAG_FIELDS
 from predictor.table import Table
+
+_LONGEST = 200
+"""Characters of the values of one tag."""
 
 
 def metrics(table: Table, trained: Trained) -> dict[str, float]:
@@ -15,6 +20,7 @@ def metrics(table: Table, trained: Trained) -> dict[str, float]:
         f"{keys.TABLE}rows": float(len(table)),
         f"{keys.TABLE}groups": float(len(set(map(str, table.group)))),
         f"{keys.TABLE}features": float(len(table.schema.columns)),
+        f"{keys.TABLE}judged": float(table.judged.sum()),
         f"{keys.TABLE}skipped": float(sum(table.skipped.values())),
         f"{keys.TABLE}noise_floor": table.noise.floor,
         keys.TUNING_RMSE: trained.tuned.rmse,
@@ -27,6 +33,8 @@ def metrics(table: Table, trained: Trained) -> dict[str, float]:
         found.update({f"{keys.BASELINE}{name}/{each}_rmse": value for each, value in rmse.items()})
     for prefix, steps in ((keys.STEPS, trained.steps), (keys.TIERS, trained.tiers)):
         found.update({f"{prefix}{step.name.replace(' ', '_')}_rmse": step.metrics["rmse"] for step in steps})
+    if table.families is not None:
+        found[f"{keys.TABLE}families"] = float(len(set(table.families)))
     return finite(found)
 
 
@@ -37,18 +45,34 @@ def finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def version_tags(table: Table, trained: Trained) -> dict[str, str]:
     """What a person, and the promotion gate, want to know about a version."""
-    name, rmse = trained.grouped.best_baseline
     tags = {
         keys.TAG_TARGET: table.column,
         keys.TAG_TABLE_DIGEST: table.digest,
         keys.TAG_ROWS: str(len(table)),
         keys.TAG_GROUPS: str(len(set(map(str, table.group)))),
         keys.TAG_TRAINING_RUNS: str(sum(len(unit) for unit in table.run_ids)),
-        keys.BASELINE_NAME: name,
-        keys.BASELINE_RMSE: repr(rmse),
         keys.PERMUTED_R2: repr(trained.permuted_r2),
+        keys.TAG_HEADLINE: trained.headline.split,
+        keys.TAG_JUDGED: str(int(table.judged.sum())),
     }
+    if table.families is not None:
+        tags[keys.TAG_FAMILIES] = str(len(set(table.families)))
+    for name in UNSEEN:
+        if name in trained.validations:
+            baseline, rmse = trained.validations[name].best_baseline
+            tags |= {f"{keys.BASELINE}{name}/name": baseline, f"{keys.BASELINE}{name}/rmse": repr(rmse)}
+    tags |= _taught(table)
     for split, validation in trained.validations.items():
         for metric in ("rmse", "mae", "r2", "spearman", "coverage"):
             tags[f"{keys.VALIDATION}{split}/{metric}"] = repr(validation.metrics[metric])
+    return tags
+
+
+def _taught(table: Table) -> dict[str, str]:
+    """How the runs were made that taught, under the tags that runs have; of more values than a few their number."""
+    tags = {}
+    for field, (tag, _) in TAG_FIELDS.items():
+        if known := table.taught.known(field):
+            text = ",".join(map(str, known))
+            tags[tag] = text if len(text) <= _LONGEST else f"{len(known)} different ones"
     return tags

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from predictor.meta.validate import UNSEEN
 from predictor.report.coverage import COVERAGE_HEAD, coverage_rows
 from predictor.report.explanations import bars, beeswarm, dependence
 from predictor.report.page import METRIC_HEAD, Page, metric_rows
@@ -27,9 +28,9 @@ _CAPTIONS = {
     "shap_beeswarm": "Each dot is a run: how far a feature moved its prediction, coloured by the feature's value.",
     "shap_bar": "Mean strength of the features, in the target's unit.",
     "shap_dependence": "How the strongest features move the prediction.",
-    "predicted_against_actual": "Predictions by models that saw nothing of the row's group, with 90 % intervals.",
-    "residuals_by_group": "Predicted minus measured by group, the worst groups first.",
-    "baselines": "Error on groups not seen, against guesses that need no learning.",
+    "predicted_against_actual": "Predictions by models that saw nothing of the row's {one}, with 90 % intervals.",
+    "residuals_by_group": "Predicted minus measured by {one}, the worst {many} first.",
+    "baselines": "Error on {many} not seen, against guesses that need no learning.",
     "learning_curve": "What more runs buy.",
 }
 
@@ -40,6 +41,9 @@ def write_figures(folder: Path, table: Table, trained: Trained) -> None:
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=110)
     predictions = table.rows.assign(target=table.y, group=table.group, run_ids=[" ".join(u) for u in table.run_ids])
+    predictions["judged"] = table.judged
+    if table.families is not None:
+        predictions["family"] = table.families
     for name, validation in trained.validations.items():
         predictions[f"predicted ({name})"] = validation.predicted
     predictions.to_csv(folder / "table.csv", index=False)
@@ -48,7 +52,9 @@ def write_figures(folder: Path, table: Table, trained: Trained) -> None:
 
 
 def _figures(table: Table, trained: Trained) -> dict[str, Figure]:
-    grouped, estimator = trained.grouped, trained.bundle.main
+    headline, estimator, judged = trained.headline, trained.bundle.main, table.judged
+    one, many = _left_out(trained)
+    predicted, y = headline.predicted[judged], table.y[judged]
     # Explanations of thousands of rows look like those of a thousand.
     shown = slice(None, None, max(1, len(table) // 1000))
     matrix, names = table.matrix[shown], table.schema.names
@@ -58,18 +64,18 @@ def _figures(table: Table, trained: Trained) -> dict[str, Figure]:
         "shap_bar": bars(values[:, :-1], names),
         "shap_dependence": dependence(values[:, :-1], matrix, names),
         "predicted_against_actual": predicted_against_actual(
-            table.y, grouped.predicted, estimator.bounds(grouped.predicted), table.group, _axis(table)
+            y, predicted, estimator.bounds(predicted), headline.labels[judged], _axis(table), one
         ),
-        "residuals_by_group": residuals(table.y, grouped.predicted, _named(table)),
+        "residuals_by_group": residuals(y, predicted, _named(table, headline.labels)[judged]),
         "baselines": against_baselines(
-            {"predictor": grouped.metrics["rmse"], **{n: m["rmse"] for n, m in grouped.baselines.items()}},
-            f"error on groups not seen{_unit(table)}",
+            {"predictor": headline.metrics["rmse"], **{n: m["rmse"] for n, m in headline.baselines.items()}},
+            f"error on {many} not seen{_unit(table)}",
         ),
     }
     if trained.growth:
         g = trained.growth
         more = (g.rows[-1] + 50, g.rmse_after(50))
-        figures["learning_curve"] = error_against_runs(g.rows, g.rmse, table.noise.floor, more)
+        figures["learning_curve"] = error_against_runs(g.rows, g.rmse, table.noise.floor, more, many)
     return figures
 
 
@@ -81,9 +87,14 @@ def _unit(table: Table) -> str:
     return f" ({table.target.unit})" if table.target.unit else ""
 
 
-def _named(table: Table) -> np.ndarray:
-    """(n,): the groups by names that people know."""
-    return np.array([table.group_names.get(label, label) for label in table.group.tolist()], dtype=object)
+def _left_out(trained: Trained) -> tuple[str, str]:
+    """What the headline's split leaves out, one of it and several."""
+    return ("family", "families") if trained.headline.split == "family" else ("group", "groups")
+
+
+def _named(table: Table, labels: np.ndarray) -> np.ndarray:
+    """(n,): groups by names that people know; families are named so already."""
+    return np.array([table.group_names.get(label, label) for label in labels.tolist()], dtype=object)
 
 
 def _features(table: Table, trained: Trained):  # noqa: ANN202 - pandas is imported here only
@@ -109,16 +120,30 @@ def _features(table: Table, trained: Trained):  # noqa: ANN202 - pandas is impor
 
 
 def _page(table: Table, trained: Trained, figures: dict[str, Figure]) -> str:
-    target, grouped = table.target, trained.grouped
+    target, headline = table.target, trained.headline
+    one_left, left_out = _left_out(trained)
+    captions = {name: text.format(one=one_left, many=left_out) for name, text in _CAPTIONS.items()}
     page = Page(f"Predictor of {table.column}")
     groups = trained.bundle.about["groups"]
     one = f" ({target.point:g} of the target)" if target.point != 1.0 else ""
     page.paragraph(
         f"Learnt from {len(table)} rows in {groups} groups with {len(table.schema.columns)} features. Errors are in "
-        f"{target.points}{one}. The grouped split counts: its models saw nothing of the group that they predict. The "
-        "random split shows what near-copies in training would make of the same procedure."
+        f"{target.points}{one}. The {headline.split} split counts: its models saw nothing of the {one_left} that they "
+        "predict. The random split shows what near-copies in training would make of the same procedure."
         + ("" if target.higher_is_better else " Of this target, lower is better.")
     )
+    if whole := int((~table.judged).sum()):
+        page.paragraph(
+            f"{whole} rows teach, but no figure here is from them: their probe watched the whole training, so that "
+            "nothing was left to predict."
+        )
+    if table.families is not None and "family" in trained.validations:
+        page.paragraph(
+            f"The groups are of {len(set(table.families))} families of datasets, made in the same way each. Of the "
+            "splits that leave out a group, or a whole family, the one with the larger error counts."
+        )
+    elif table.no_families:
+        page.paragraph(f"No family was left out: {table.no_families}.")
     if table.skipped:
         page.paragraph("Left out: " + "; ".join(f"{n} x {why}" for why, n in sorted(table.skipped.items())))
     page.heading("How well it predicts what it has not seen")
@@ -127,14 +152,13 @@ def _page(table: Table, trained: Trained, figures: dict[str, Figure]) -> str:
     page.paragraph(
         f"Permuted targets give R² {trained.permuted_r2:+.3f}; a leak would show as a value clearly above 0.", note=True
     )
-    page.heading("Against the baselines, grouped split")
-    compared = {
-        "this predictor": grouped.metrics,
-        **dict(sorted(grouped.baselines.items(), key=lambda b: b[1]["rmse"])),
-    }
-    page.table(METRIC_HEAD, metric_rows(compared, target), strong=0)
-    page.figure(figures["baselines"], _CAPTIONS["baselines"])
-    page.heading("Step by step, grouped split")
+    unseen = [trained.validations[name] for name in UNSEEN if name in trained.validations]
+    for each in sorted(unseen, key=lambda each: each is not headline):
+        page.heading(f"Against the baselines, {each.split} split")
+        best_first = dict(sorted(each.baselines.items(), key=lambda b: b[1]["rmse"]))
+        page.table(METRIC_HEAD, metric_rows({"this predictor": each.metrics, **best_first}, target), strong=0)
+    page.figure(figures["baselines"], captions["baselines"])
+    page.heading(f"Step by step, {headline.split} split")
     named = {
         f"{s.name} ({s.features} features{', up to ' + s.tier if s.tier else ''})": s.metrics for s in trained.steps
     }
@@ -147,15 +171,19 @@ def _page(table: Table, trained: Trained, figures: dict[str, Figure]) -> str:
     interval = trained.bundle.main.interval
     half_width = f"{target.text(interval.half_width, 1)} {target.points}"
     page.paragraph(
-        f"90 % interval: ±{half_width}, calibrated on {interval.groups} groups; "
-        f"{100 * grouped.metrics['coverage']:.0f} % of the rows of groups left out lie inside."
-        + ("" if interval.guaranteed else " Too few groups to promise 90 %: the half width is the largest error seen.")
+        f"90 % interval: ±{half_width}, calibrated on {interval.groups} {left_out}; "
+        f"{100 * headline.metrics['coverage']:.0f} % of the rows of {left_out} left out lie inside."
+        + (
+            ""
+            if interval.guaranteed
+            else f" Too few {left_out} to promise 90 %: the half width is the largest error seen."
+        )
     )
-    page.table(COVERAGE_HEAD, coverage_rows(grouped.predicted - table.y, table.group, target, table.group_names))
+    page.table((one_left, *COVERAGE_HEAD[1:]), coverage_rows(*headline.errors(table), target, table.group_names))
     for name in ("predicted_against_actual", "residuals_by_group", "learning_curve"):
         if name in figures:
-            page.figure(figures[name], _CAPTIONS[name])
+            page.figure(figures[name], captions[name])
     page.heading("What moves it")
     for name in ("shap_beeswarm", "shap_bar", "shap_dependence"):
-        page.figure(figures[name], _CAPTIONS[name])
+        page.figure(figures[name], captions[name])
     return page.render()

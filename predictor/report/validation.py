@@ -11,9 +11,15 @@ from predictor.report.labels import plain
 
 
 def predicted_against_actual(
-    y: np.ndarray, predicted: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], groups: np.ndarray, target: str
+    y: np.ndarray,
+    predicted: np.ndarray,
+    bounds: tuple[np.ndarray, np.ndarray],
+    groups: np.ndarray,
+    target: str,
+    left_out: str = "group",
 ) -> Figure:
-    """Out-of-group predictions with the ends of their intervals against what the fine-tunes reached, (n,) each."""
+    """Predictions without the row's group (or family) and the ends of their intervals against what the fine-tunes
+    reached, (n,) each."""
     figure = Figure(figsize=(6.5, 6))
     axes = figure.subplots()
     codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
@@ -24,7 +30,7 @@ def predicted_against_actual(
     span = [min(y.min(), predicted.min()), max(y.max(), predicted.max())]
     axes.plot(span, span, color="grey", linewidth=1)
     axes.set_xlabel(f"{plain(target)}, measured")
-    axes.set_ylabel(f"{plain(target)}, predicted without the row's group (90 % interval)")
+    axes.set_ylabel(f"{plain(target)}, predicted without the row's {left_out} (90 % interval)")
     figure.tight_layout()
     return figure
 
@@ -59,8 +65,11 @@ def against_baselines(rmse: Mapping[str, float], title: str) -> Figure:
     return figure
 
 
-def error_against_runs(rows: Sequence[float], rmse: Sequence[float], floor: float, more: tuple[float, float]) -> Figure:
-    """Error on unseen groups against the rows that taught; `more` is a point (rows, rmse) that was extrapolated."""
+def error_against_runs(
+    rows: Sequence[float], rmse: Sequence[float], floor: float, more: tuple[float, float], unseen: str = "groups"
+) -> Figure:
+    """Error on unseen groups, or families, against the rows that taught; `more` is a point (rows, rmse) that was
+    extrapolated."""
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()
     axes.plot(rows, rmse, marker="o", color="#1e88e5", label="measured")
@@ -70,7 +79,7 @@ def error_against_runs(rows: Sequence[float], rmse: Sequence[float], floor: floa
     if np.isfinite(floor):
         axes.axhline(floor, color="grey", linewidth=0.8, label="noise of the labels")
     axes.set_xlabel("rows that taught")
-    axes.set_ylabel("RMSE on groups not seen")
+    axes.set_ylabel(f"RMSE on {unseen} not seen")
     axes.legend()
     figure.tight_layout()
     return figure

@@ -11,6 +11,7 @@ from typing import Any
 
 from predictor.errors import SchemaError
 from predictor.schema import keys
+from predictor.schema.codec import SIZES
 from predictor.schema.record import RunRecord
 
 _ABOUT = b"finetune-predictor"
@@ -58,6 +59,8 @@ def write_archive(
 def read_archive(path: Path) -> Archive:
     """The records of a file that :func:`write_archive` made.
 
+    Sizes (limits and probe steps) of runs that were written without them are those of their configurations.
+
     Raises:
         SchemaError: the file is no such file, or of another schema version.
     """
@@ -93,6 +96,15 @@ def read_archive(path: Path) -> Archive:
             for field, prefix in _GROUPS.items()
         }
         plain = {name: row[name] for name in _PLAIN if name in row}
+        plain |= _sizes(plain, configs[-1])
         pieces = tuple(sketch[start : start + 10] for start in range(0, len(sketch), 10))
         records.append(RunRecord(row_sketch=pieces, **plain, **grouped))
     return Archive(tuple(records), tuple(configs), about)
+
+
+def _sizes(plain: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, int]:
+    """The sizes that a run was written without and that its configuration, flat or in sections, has."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        flat |= value if isinstance(value, Mapping) else {name: value}
+    return {name: flat[name] for name in SIZES if plain.get(name) is None and isinstance(flat.get(name), int)}

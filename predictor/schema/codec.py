@@ -20,6 +20,7 @@ _TEXT_TAGS = {
     "kind": keys.TAG_KIND,
     "task": keys.TAG_TASK,
     "dataset": keys.TAG_DATASET,
+    "family": keys.TAG_FAMILY,
     "dataset_fingerprint": keys.TAG_FINGERPRINT,
     "eval_dataset": keys.TAG_EVAL_DATASET,
     "eval_fingerprint": keys.TAG_EVAL_FINGERPRINT,
@@ -35,6 +36,8 @@ _SIZE_TAGS = {
     "dev_limit": keys.TAG_DEV_LIMIT,
     "probe_steps": keys.TAG_PROBE_STEPS,
 }
+SIZES: typing.Final = tuple(_SIZE_TAGS)
+"""Fields that hold the sizes of a run."""
 TAG_FIELDS: typing.Final[Mapping[str, tuple[str, Callable[[str | None], typing.Any]]]] = {
     **{field: (tag, lambda text: text or "") for field, tag in _TEXT_TAGS.items()},
     "seed": (keys.TAG_SEED, lambda text: int(text or "0")),

@@ -23,6 +23,7 @@ class RunRecord:
         start_time: milliseconds since the epoch, UTC.
         task: the task's name.
         dataset: the source as the user named it.
+        family: how the dataset was made, empty where nobody said so; datasets of one family err alike.
         dataset_fingerprint: digest of the accepted rows.
         row_sketch: hashes of the rows' inputs by which datasets that share rows are recognised.
         eval_fingerprint: digest of the scored questions; scores on different questions are not comparable.
@@ -44,6 +45,7 @@ class RunRecord:
     start_time: int = 0
     task: str = ""
     dataset: str = ""
+    family: str = ""
     dataset_fingerprint: str = ""
     row_sketch: tuple[str, ...] = ()
     eval_dataset: str = ""

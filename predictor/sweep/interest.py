@@ -42,7 +42,9 @@ def interest_of(predict: Predict, sign: float, plan: Plan, progress: Progress) -
                 materials = gather(config)
                 static[point.dataset] = static_features(materials.train, materials.task)
                 progress.advance(1)
-            rows.append(feature_row(RunRecord(hp=config.hyperparameters.logged(), probe=static[point.dataset])))
+            hp = config.hyperparameters
+            probed = RunRecord(method=hp.method.name, hp=hp.logged(), probe=static[point.dataset])
+            rows.append(feature_row(probed))
         return instructive(predict(pd.DataFrame(rows)), sign)
 
     return interest

@@ -12,17 +12,23 @@ import pandas as pd
 
 from predictor.errors import TableError
 from predictor.schema import keys
+from predictor.schema.codec import SIZES
 from predictor.schema.coded import Coded, combined
+from predictor.schema.families import family_of
 from predictor.schema.measured import Metrics
 from predictor.schema.record import HpValue, RunRecord
 from predictor.schema.records import Records
 from predictor.schema.targets import Target, target_of
 from predictor.table.columns import FeatureSchema
+from predictor.table.families import MIN_FAMILIES, family_groups
 from predictor.table.groups import dataset_groups
 from predictor.table.table import Table, check_enough
+from predictor.table.taught import Taught
 
 GROUP = "dataset"
 """Name of the group column of a table built from records."""
+METHOD = f"{keys.HP}method"
+"""Column that a table has when its runs are of several methods."""
 _BLOCK = 4096
 """Units averaged at once: a few megabytes at a time, used again and again, cost less than the whole in new memory."""
 
@@ -30,9 +36,11 @@ _BLOCK = 4096
 def feature_row(record: RunRecord) -> dict[str, HpValue]:
     """The features of one run, for training and for serving: only `hp/` and `probe/` can ever get in.
 
-    Nothing that was measured after the probe has one of these two prefixes, so nothing else can leak.
+    Nothing that was measured after the probe has one of these two prefixes, so nothing else can leak. A predictor
+    that runs of one method taught has no column for the method, and passes it over.
     """
     row: dict[str, HpValue] = {f"{keys.HP}{name}": value for name, value in sorted(record.hp.items())}
+    row[METHOD] = record.method
     row.update({f"{keys.PROBE}{name}": float(value) for name, value in sorted(record.probe.items())})
     return row
 
@@ -81,6 +89,7 @@ def build(
     datasets = _dataset(firsts)
     sketches = dict(zip(datasets, firsts.columns["row_sketch"], strict=True))
     groups = datasets.map(dataset_groups(sketches, row_hashes).get)
+    families, no_families = _families(eligible, dict(zip(datasets, groups, strict=True)), units)
     table = Table(
         rows=rows,
         schema=FeatureSchema.of(rows),
@@ -100,6 +109,10 @@ def build(
         group_names=_group_names(set(zip(groups, firsts.columns["dataset"], strict=True))),
         dropped=dropped,
         source=source,
+        families=families,
+        no_families=no_families,
+        counts=units.spread(_whole(eligible).astype(float))[0] == 0.0,
+        taught=Taught.of(eligible),
     )
     return check_enough(table)
 
@@ -136,6 +149,8 @@ class _Units:
             columns["eval_fingerprint"],
             columns["base_model_digest"].otherwise(columns["base_model"]),
             columns["encoder_digest"],
+            # Of other sizes, features of one name are other numbers.
+            *(columns[name] for name in ("method", *SIZES)),
             # One code for what is equal and was written in different ways.
             Coded.concat([columns["hp"].map(lambda hp: frozenset(hp.items()))]),
         ]
@@ -209,9 +224,42 @@ def _features(runs: Records, units: _Units) -> tuple[pd.DataFrame, dict[str, str
     names = [name for name in runs.metrics.known if name.startswith(keys.PROBE)]
     probe = pd.DataFrame(units.means(runs.metrics, names), columns=names)
     frame = pd.concat([distinct.take(hp.codes).reset_index(drop=True), probe], axis=1)
+    method = runs.columns["method"].take(units.first)
+    if len(method.firsts()) > 1:
+        frame[METHOD] = list(method)
     frame = frame[sorted(frame.columns)]
     empty = [name for name in frame.columns if frame[name].isna().all()]
     return frame.drop(columns=empty), dict.fromkeys(empty, "empty in every run")
+
+
+def _families(runs: Records, group: Mapping[str, str], units: _Units) -> tuple[np.ndarray | None, str]:
+    """(units,) name of each row's family-group, and why there are none where a family is not known, or too few are.
+
+    Args:
+        group: dataset → its group.
+    """
+    columns = runs.columns
+    datasets, told = _dataset(runs), columns["family"].otherwise(columns["dataset"].map(family_of))
+    pairs = set(zip(datasets, told, strict=True))
+    known = {dataset for dataset, family in pairs if family}
+    if len(known) < len(group):
+        unknown = sorted(
+            {name for dataset, name in zip(datasets, columns["dataset"], strict=True) if dataset not in known}
+        )
+        return None, f"the family of {len(unknown)} of {len(group)} datasets is not known, such as {unknown[0]}"
+    named = family_groups((group[dataset], family) for dataset, family in pairs if family)
+    if len(set(named.values())) < MIN_FAMILIES:
+        return None, f"the datasets are of fewer than {MIN_FAMILIES} families that share no rows"
+    return np.array([named[group[dataset]] for dataset in datasets.take(units.first)], dtype=object), ""
+
+
+def _whole(runs: Records) -> np.ndarray:
+    """(runs,) whether the probe watched the whole training: nothing was then left to predict."""
+    steps, known = runs.metrics.column(f"{keys.COST}train_steps")
+    watched = runs.metrics.column(f"{keys.COST}probe_train_s")[1]
+    seen = np.array([np.nan if each is None else each for each in runs.columns["probe_steps"]], dtype=float)
+    with np.errstate(invalid="ignore"):
+        return known & watched & (steps <= seen)
 
 
 def _sampling_se(metrics: Metrics, target: Target) -> np.ndarray:

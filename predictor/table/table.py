@@ -13,6 +13,7 @@ import pandas as pd
 from predictor.errors import TableError
 from predictor.schema.targets import Target
 from predictor.table.columns import FeatureSchema
+from predictor.table.taught import Taught
 
 MIN_ROWS = 8
 """Fewer rows than this cannot be split into train and test groups that say anything."""
@@ -55,6 +56,12 @@ class Table:
         group_names: label of a group of the headline column → what its datasets' names have in common, for people.
         dropped: column → reason why it is not a feature.
         source: where the rows came from.
+        families: name of the family-group of each row, (n,); None where these are not known of all rows, or are fewer
+            than three. Each is made of whole groups.
+        no_families: why there are none, of a table of runs.
+        counts: (n,) booleans: rows by which a predictor is judged; None: all. The others teach only: their probe
+            watched the whole training, so that nothing was left to predict.
+        taught: how the runs were made that a candidate must be like.
     """
 
     rows: pd.DataFrame
@@ -73,6 +80,10 @@ class Table:
     group_names: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    families: np.ndarray | None = None
+    no_families: str = ""
+    counts: np.ndarray | None = None
+    taught: Taught = field(default_factory=Taught)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -90,6 +101,11 @@ class Table:
     def group(self) -> np.ndarray:
         """Labels of the headline group column, (n,)."""
         return self.groups[self.headline_group]
+
+    @cached_property
+    def judged(self) -> np.ndarray:
+        """(n,) booleans: the rows by which a predictor is judged."""
+        return np.ones(len(self), dtype=bool) if self.counts is None else self.counts
 
     @cached_property
     def noise(self) -> Noise:
@@ -127,6 +143,8 @@ class Table:
             seeds=self.seeds[index],
             sampling_se=self.sampling_se[index],
             price=self.price[index],
+            families=None if self.families is None else self.families[index],
+            counts=None if self.counts is None else self.counts[index],
         )
 
     def select(self, names: list[str] | tuple[str, ...]) -> Table:
@@ -147,6 +165,14 @@ def check_enough(table: Table) -> Table:
             where=table.source,
             rule=f"at least {MIN_ROWS} fine-tunes with different settings",
             fix=_skipped_text(table.skipped) or "run more fine-tunes on more datasets",
+        )
+    if int(table.judged.sum()) < MIN_ROWS:
+        raise TableError(
+            f"the probe watched the whole training in {len(table) - int(table.judged.sum())} of {len(table)} rows of "
+            f"{table.column}",
+            where=table.source,
+            rule=f"at least {MIN_ROWS} fine-tunes that go on after their probe: of others nothing is left to predict",
+            fix="a smaller probe_steps, or longer fine-tunes",
         )
     if float(np.ptp(table.y)) == 0.0:
         raise TableError(

@@ -32,6 +32,9 @@ class Data:
         "lab:size:dial=512:seed=1", "training data: a file, a folder, a hub id, or lab:FAMILY:dial=…:size=…:seed=…"
     )
     train_limit: int = param(0, "use only this many training rows, drawn by seed; 0 uses all", least=0)
+    family: str = param(
+        "", "how the dataset was made: a predictor is also judged on families left out; empty: the lab's, of lab:…"
+    )
 
     @property
     def short_name(self) -> str:
@@ -86,8 +89,8 @@ class Execution:
     checkpoint_dir: str = param("checkpoints", "folder for checkpoints; each fine-tune has its own in it")
 
 
-WITHOUT_EFFECT: Final = ("checkpoint_steps", "checkpoint_dir")
-"""Parameters that change how a fine-tune is carried out, but no number of its result."""
+WITHOUT_EFFECT: Final = ("family", "checkpoint_steps", "checkpoint_dir")
+"""Parameters that change how a fine-tune is carried out or told of, but no number of its result."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from predictor.models.render import RenderedRow, render_rows, within_length
 from predictor.probe import Encoder, embed_features, forward_features, static_features, train_features
 from predictor.progress import SILENT, Progress
 from predictor.schema import DatasetUse, RunRecord, encode, keys
+from predictor.schema.families import family_of
 from predictor.trial.config import FinetuneConfig
 from predictor.trial.costs import Stopwatch, peak_memory_mb
 from predictor.trial.first_steps import FirstSteps
@@ -141,6 +142,7 @@ class Trial:
             kind=kind,
             task=config.task.name,
             dataset=config.data.dataset,
+            family=config.data.family or family_of(config.data.dataset),
             dataset_fingerprint=m.dataset.fingerprint,
             row_sketch=m.dataset.row_sketch,
             eval_dataset=config.evaluation.eval_dataset,

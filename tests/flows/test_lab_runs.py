@@ -53,6 +53,15 @@ def test_an_archive_gives_back_what_was_written(tmp_path: Path):
     assert archive.about == {"date": "2026-01-01", keys.TAG_SCHEMA: "1"}
 
 
+def test_sizes_that_runs_were_written_without_are_those_of_their_configurations(tmp_path: Path):
+    path = tmp_path / "runs.parquet"
+    written = [dataclasses.replace(_records()[0], dev_limit=4), _records()[1], _records()[1]]
+    configs = [{"dev_limit": 8, "eval_limit": 1000}, {"evaluation": {"dev_limit": 8}, "probe": {"probe_steps": 6}}, {}]
+    write_archive(path, written, configs, {})
+    sizes = [(r.dev_limit, r.eval_limit, r.probe_steps, r.train_limit) for r in read_archive(path).records]
+    assert sizes == [(4, 1000, None, None), (8, None, 6, None), (None, None, None, None)]
+
+
 @pytest.mark.parametrize("content", [b"", b"not parquet"])
 def test_another_file_is_refused(tmp_path: Path, content: bytes):
     (tmp_path / "runs.parquet").write_bytes(content)

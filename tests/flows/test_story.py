@@ -87,6 +87,19 @@ def test_a_ranking_of_nothing_that_can_be_probed_is_an_error(story: QuickstartRe
         rank_candidates(_ranking(""))
 
 
+def test_a_ranking_of_which_nothing_is_said_is_made_like_the_runs_that_taught(story: QuickstartResult):
+    result = rank_candidates(PredictConfig(Ranking(candidates=CANDIDATES[0])))
+    taught = next(r for r in read_records() if r.run_id in story.meta.table.run_ids[0])
+    [probe] = read_records(kind=keys.KIND_PROBE, parent=result.run_id)
+    for name in ("eval_limit", "dev_limit", "probe_steps", "eval_fingerprint", "base_model", "task", "method"):
+        assert getattr(probe, name) == getattr(taught, name), name
+    assert (probe.eval_limit, probe.dev_limit) == (50, 0)
+    assert not [name for name in probe.costs if name.startswith("probe_") and name != "probe_static_s"]
+    assert probe.family == "wrong_answers"
+    said = PredictConfig(Ranking(candidates=CANDIDATES[0]), finetune_config(eval_limit=60))
+    assert rank_candidates(said).ranking["unusual_feature"].tolist() == ["eval_limit"]
+
+
 def test_a_sweep_begins_with_what_the_predictor_is_least_sure_of(story: QuickstartResult, tmp_path: Path):
     from predictor.flows.predict import load_predictor
     from predictor.progress import SILENT

@@ -25,10 +25,10 @@ from predictor import registry, tracking
 from predictor.errors import ConfigError, RegistryError, TableError
 from predictor.flows.meta import MetaConfig, MetaResult, train_predictor
 from predictor.flows.promote import PromoteConfig, promote_version
-from predictor.schema import encode
+from predictor.schema import RunRecord, encode
 from predictor.table import feature_row
 
-RUNS = records(14, groups=14, noise_features=2)
+RUNS = [dataclasses.replace(each, dev_limit=8) for each in records(14, groups=14, noise_features=2)]
 ROWS = [feature_row(each) for each in records(5, seed=9, noise_features=2)]
 
 
@@ -109,6 +109,22 @@ def test_intervals_that_do_not_hold_are_refused(trained: MetaResult) -> None:
     assert registry.gate(found) == ["it was registered without validation/group/coverage"]
 
 
+def test_a_version_that_does_not_know_new_families_is_refused(trained: MetaResult) -> None:
+    found = registry.find(version=trained.version)
+    found.tags.update({"validation/group/rmse": "0.1", "baseline/group/rmse": "0.2", "predictor.groups": "14"})
+    found.tags["validation/group/coverage"] = "0.9"
+    assert registry.gate(found) == []
+    found.tags["validation/family/rmse"] = "0.3"
+    assert registry.gate(found) == ["it was registered without baseline/family/rmse"]
+    found.tags.update({"baseline/family/rmse": "0.25", "baseline/family/name": "ridge"})
+    assert registry.gate(found) == ["its RMSE on families not seen 0.3 does not beat ridge with 0.25"]
+    found.tags.update({"baseline/family/rmse": "0.4", "predictor.headline": "family", "predictor.families": "400"})
+    found.tags["validation/family/coverage"] = "0.8"
+    assert registry.gate(found) == ["its 90 % intervals hold 80 % of the rows of new families (allowed: ±6 %)"]
+    found.tags["baseline/group/rmse"] = "0.05"
+    assert len(registry.gate(found)) == 2
+
+
 def test_a_target_is_named_or_described_before_anything_is_trained(store: Path) -> None:
     with pytest.raises(ConfigError, match="no task declares the target 'score/exact_mach'"):
         train_predictor(MetaConfig(target="score/exact_mach"))
@@ -181,6 +197,54 @@ def test_candidates_are_ranked_and_a_bad_one_stands_last(promoted: int, tmp_path
     assert "raises it by" in ranking["reasons"][0] or "lowers it by" in ranking["reasons"][0]
     assert ranking["error"][4]
     assert pd.isna(ranking["prediction"][4])
+
+
+def test_a_version_tells_how_the_runs_were_made_that_taught_it(promoted: int) -> None:
+    tags = registry.find(version=promoted).tags
+    assert (tags["predictor.task"], tags["predictor.method"], tags["predictor.dev_limit"]) == ("qa", "lora", "8")
+    assert (tags["predictor.base_model"], tags["predictor.base_model_digest"]) == ("lab", "bd")
+    assert (tags["predictor.headline"], tags["predictor.judged"]) == ("group", "14")
+    assert predictor.load().bundle.taught.known("eval_fingerprint") == ["ev"]
+
+
+@pytest.mark.parametrize(
+    ("said", "unlike", "unusual"),
+    [
+        ({}, {}, ""),
+        ({"learning_rate": 1e-3}, {}, ""),
+        ({"base_model": "big"}, {"base_model": "big", "base_model_digest": "other"}, "base_model"),
+        ({"eval_dataset": "e.json"}, {"eval_dataset": "e.json", "eval_fingerprint": "other"}, "eval_dataset"),
+        ({"dev_limit": 64}, {"dev_limit": 64}, "dev_limit"),
+        ({}, {"base_model_digest": "other"}, None),
+        ({"learning_rate": 1e-3}, {"eval_fingerprint": "other"}, None),
+    ],
+)
+def test_a_candidate_is_probed_as_the_runs_were_that_taught(
+    promoted: int, said: dict[str, object], unlike: dict[str, object], unusual: str | None
+) -> None:
+    """What is unlike them is flagged when somebody said so, and refused otherwise."""
+    asked = []
+
+    def probe(source: str, **settings: object) -> RunRecord:
+        asked.append(settings)
+        return dataclasses.replace(RUNS[0], kind="probe", **unlike)  # type: ignore[arg-type]
+
+    loaded = dataclasses.replace(predictor.load(), prober=probe)
+    row = loaded.rank(["a.json"], **said).iloc[0]
+    taught = {"task": "qa", "base_model": "lab", "dev_limit": 8}
+    assert {name: asked[0][name] for name in {**taught, **said}} == {**taught, **said}
+    if unusual is None:
+        assert "is not that of the runs that taught the predictor" in row["error"]
+        assert pd.isna(row["prediction"])
+    else:
+        assert (row["error"], row["unusual_feature"], row["unusual"]) == ("", unusual, bool(unusual))
+
+
+def test_a_record_of_another_base_model_is_flagged(promoted: int) -> None:
+    other = dataclasses.replace(RUNS[0], base_model_digest="other", dataset="other.json")
+    found = predictor.load().rank([RUNS[1], other]).set_index("candidate")
+    assert found.loc["other.json", "unusual_feature"] == "base_model"
+    assert not found.loc[RUNS[1].dataset, "unusual"]
 
 
 def test_the_rest_service_gives_the_same_numbers(store: Path, promoted: int) -> None:

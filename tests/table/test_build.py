@@ -8,8 +8,11 @@ import pytest
 
 from benchmarks.synthetic_runs import record, records, row_hash
 from predictor.errors import ConfigError, TableError
+from predictor.lab import runs_path
 from predictor.schema import RunRecord
-from predictor.table import build, feature_row
+from predictor.schema.archive import read_archive
+from predictor.table import Table, as_frame, build, feature_row
+from predictor.table.taught import Taught
 
 
 def test_only_hp_and_probe_become_features() -> None:
@@ -17,6 +20,7 @@ def test_only_hp_and_probe_become_features() -> None:
     assert set(row) == {
         "hp/learning_rate",
         "hp/lora_r",
+        "hp/method",
         "hp/target_modules",
         "probe/initial_loss",
         "probe/zero_shot_exact_match",
@@ -221,3 +225,140 @@ def test_a_subset_keeps_the_schema() -> None:
     assert part.schema == table.schema
     assert part.run_ids == (("run-3",), ("run-1",))
     assert table.select(["probe/initial_loss"]).matrix.shape == (12, 1)
+
+
+@pytest.mark.parametrize(
+    "change", [{"train_limit": 64}, {"probe_steps": 4}, {"dev_limit": 64}, {"eval_limit": 250}, {"method": "full"}]
+)
+def test_runs_of_other_sizes_or_methods_are_no_seeds_of_each_other(change: dict[str, object]) -> None:
+    known = {"train_limit": 0, "probe_steps": 10, "dev_limit": 8, "eval_limit": 1000}
+    runs = [dataclasses.replace(each, **known) for each in records(12)]
+    other = dataclasses.replace(runs[0], run_id="other", seed=2, **change)
+    assert len(build([*runs, dataclasses.replace(runs[0], run_id="other", seed=2)])) == 12
+    assert len(build([*runs, other])) == 13
+
+
+def test_the_method_is_a_feature_where_the_runs_are_of_several() -> None:
+    runs = records(12)
+    full = [dataclasses.replace(each, method="full") for each in runs[:3]]
+    table = build([*full, *runs[3:]])
+    assert table.rows["hp/method"].tolist() == ["full"] * 3 + ["lora"] * 9
+    served = table.schema.matrix(as_frame([feature_row(full[0]), feature_row(runs[0])]))
+    method = table.schema.names.index("hp/method")
+    assert served[:, method].tolist() == [0.0, 1.0]
+    assert "hp/method" not in build(runs).schema.names
+
+
+def _families(told: list[str], rows: list[str] | None = None) -> Table:
+    """A table of one dataset for each family told; datasets with the same letter in `rows` share a row."""
+    runs = records(len(told))
+    shared = [(row_hash(r),) for r in rows] if rows else [run.row_sketch for run in runs]
+    return build([dataclasses.replace(r, family=f, row_sketch=s) for r, f, s in zip(runs, told, shared, strict=True)])
+
+
+def test_groups_are_put_together_by_family() -> None:
+    table = _families(["x", "x", "y", "y", "z", "z", "z", "z"])
+    assert table.families is not None
+    assert table.families.tolist() == ["x", "x", "y", "y", "z", "z", "z", "z"]
+    assert table.take(np.array([0, 2])).families.tolist() == ["x", "y"]  # type: ignore[union-attr]
+
+
+def test_a_group_of_several_families_joins_them() -> None:
+    """x and y share a row of the first and third dataset; the second and fourth go along."""
+    table = _families(["x", "x", "y", "y", "z", "z", "v", "v"], list("abacdefg"))
+    assert table.families is not None
+    assert table.families.tolist() == ["x + y"] * 4 + ["z"] * 2 + ["v"] * 2
+    assert _families(["x", "x", "y", "y", "z", "z", "z", "z"], list("abacdefg")).families is None
+
+
+def test_without_the_family_of_every_dataset_there_is_no_family_split() -> None:
+    some = _families(["x", "y", "z", "z", "z", "", "", "z"])
+    assert some.families is None
+    assert some.no_families == "the family of 2 of 8 datasets is not known, such as dataset-5.json"
+    few = _families(["x"] * 4 + ["y"] * 4)
+    assert few.families is None
+    assert few.no_families == "the datasets are of fewer than 3 families that share no rows"
+
+
+def test_the_name_of_a_lab_dataset_tells_its_family_and_a_tag_counts_more() -> None:
+    names = ["lab:size:dial=8", "lab:wrong_answers", "lab:easy_only:seed=2", "a.json"] * 2
+    runs = [dataclasses.replace(r, dataset=n) for r, n in zip(records(8), names, strict=True)]
+    told = [dataclasses.replace(r, family="mine") if r.dataset == "a.json" else r for r in runs]
+    assert build(runs).families is None
+    assert set(build(told).families) == {"size", "wrong_answers", "easy_only", "mine"}  # type: ignore[arg-type]
+    told[0] = dataclasses.replace(told[0], family="other")
+    assert build(told).families[0] == "other"  # type: ignore[index]
+
+
+def test_rows_whose_probe_watched_the_whole_training_are_marked() -> None:
+    costs = {"total_s": 1.0, "probe_train_s": 1.0}
+    runs = [
+        dataclasses.replace(each, probe_steps=10, costs={**costs, "train_steps": float(steps)})
+        for each, steps in zip(records(12), [9, 10, 11, *[30] * 9], strict=True)
+    ]
+    table = build(runs)
+    assert table.judged.tolist() == [False, False, *[True] * 10]
+    assert table.digest == build(records(12)).digest
+    unwatched = [dataclasses.replace(r, costs={"train_steps": 5.0}) for r in runs]
+    unknown = [dataclasses.replace(r, probe_steps=None) for r in runs]
+    assert build(unwatched).judged.all()
+    assert build(unknown).judged.all()
+    short = [dataclasses.replace(r, costs={**costs, "train_steps": 5.0}) for r in runs[:5]]
+    with pytest.raises(TableError, match="watched the whole training in 5 of 12 rows") as caught:
+        build([*short, *runs[5:]])
+    assert "a smaller probe_steps" in str(caught.value)
+
+
+def test_what_taught_is_counted_by_combination() -> None:
+    runs = [
+        dataclasses.replace(r, dev_limit=8, eval_dataset="e.json", train_limit=i) for i, r in enumerate(records(12))
+    ]
+    others = [dataclasses.replace(r, run_id=f"o{r.run_id}", dev_limit=64, base_model="big") for r in runs[:3]]
+    taught = build([*others, *runs], average_seeds=False).taught
+    assert taught.known("dev_limit") == [64, 8]
+    assert taught.parameters({}) == {
+        "task": "qa", "base_model": "lab", "eval_dataset": "e.json", "dev_limit": 8
+    }  # fmt: skip
+    assert taught.parameters({"base_model": "big"})["dev_limit"] == 64
+    assert taught.parameters({"base_model": "none of them"})["dev_limit"] == 8
+    assert Taught.from_json(taught.to_json()) == taught
+    assert Taught().parameters({}) == {}
+    assert Taught().strange(runs[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, ""),
+        ({"base_model": "moved/lab"}, ""),
+        ({"base_model_digest": "other"}, "base_model"),
+        ({"base_model": "big", "base_model_digest": ""}, "base_model"),
+        ({"task": "rating"}, "task"),
+        ({"method": "full"}, "method"),
+        ({"dev_limit": 64}, "dev_limit"),
+        ({"probe_steps": 4}, "probe_steps"),
+        ({"probe_steps": None}, ""),
+        ({"eval_fingerprint": "other"}, "eval_dataset"),
+        ({"eval_fingerprint": "other", "eval_limit": 9}, "eval_limit"),
+        ({"eval_limit": 9}, ""),
+        ({"encoder_digest": "other"}, "encoder"),
+    ],
+)
+def test_what_is_unlike_all_runs_that_taught_is_named(change: dict[str, object], name: str) -> None:
+    known = {"dev_limit": 8, "eval_limit": 100, "probe_steps": 10, "encoder_digest": "en"}
+    runs = [dataclasses.replace(each, **known) for each in records(12)]
+    found = build(runs).taught.strange(dataclasses.replace(runs[0], **change))
+    assert (found.name if found else "") == name
+
+
+def test_the_packages_runs_are_the_same_table_as_ever() -> None:
+    runs = read_archive(runs_path()).records
+    table = build(runs)
+    assert (table.digest, len(table)) == ("b775ba42003e6d8c", 216)
+    assert build(runs, average_seeds=False).digest == "cd1b11be60a50b58"
+    assert int((~table.judged).sum()) == 27
+    assert len(set(table.families)) == 16  # type: ignore[arg-type]
+    assert table.taught.parameters({}) == {
+        "task": "qa", "base_model": "lab", "eval_dataset": "lab:evaluation", "eval_limit": 1000, "dev_limit": 8,
+        "probe_steps": 10,
+    }  # fmt: skip
