@@ -20,16 +20,19 @@ class ProbeRecorder:
     gradients are complete and the optimizer has not stepped yet, then :meth:`observe_step` with the step's loss; when
     :attr:`full`, :meth:`finish`, which lets go of the tensors. Calls after that do nothing.
 
-    It keeps two copies of the trainable parameters, three while it compares two gradients, and no value leaves the
-    device before :meth:`trace`, so a GPU is never made to wait. Where they are many, it looks at a fixed sample of them
-    and gives estimates: see :mod:`predictor.probe.places`.
+    It keeps two copies of the trainable parameters, three while it compares two gradients, one more with
+    `sum_gradients`, and no value leaves the device before :meth:`trace`, so a GPU is never made to wait. Where they are
+    many, it looks at a fixed sample of them and gives estimates: see :mod:`predictor.probe.places`.
 
     Args:
         steps: optimizer steps to watch.
+        sum_gradients: keep the sum of the steps' gradients for :meth:`agreement`.
     """
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, *, sum_gradients: bool = False) -> None:
         self.steps = steps
+        self._sums = sum_gradients
+        self._sum: torch.Tensor | None = None
         self._losses: list[float] = []
         self._reported_norms: list[float | None] = []
         self._norms: list[torch.Tensor] = []
@@ -61,6 +64,9 @@ class ProbeRecorder:
             self._cosines.append(self._previous @ gradient / (self._norms[-1] * norm))
         self._norms.append(norm)
         self._previous = gradient
+        if self._sums:
+            # A copy: the gradient itself is the one that the next is compared with.
+            self._sum = gradient.clone() if self._sum is None else self._sum.add_(gradient)
 
     def observe_step(self, loss: float, grad_norm: float | None = None) -> None:
         """Note the loss of the step and the norm of its gradient before clipping.
@@ -73,8 +79,20 @@ class ProbeRecorder:
             self._losses.append(float(loss))
             self._reported_norms.append(None if grad_norm is None else float(grad_norm))
 
+    def agreement(self, model: Any) -> float:
+        """Cosine of the gradient that lies in the model now with the sum of the steps' own, whose copy is freed.
+
+        The gradients are summed as the optimizer got them, clipped. NaN when one of the two is 0, or none was summed.
+        """
+        if self._sum is None:
+            return math.nan
+        total, self._sum = self._sum, None
+        gradient = self._seen(model, gradients=True)
+        return float(total @ gradient / (total.norm() * gradient.norm()))
+
     def finish(self, model: Any) -> None:
-        """Measure how far the trainable parameters have moved since :meth:`snapshot`, and free the copies."""
+        """Measure how far the trainable parameters have moved since :meth:`snapshot`, and free the copies, except the
+        sum of the gradients."""
         self._previous = None
         if self._start is not None:
             self._update_norm = self._seen(model).sub_(self._start).norm()
@@ -83,7 +101,8 @@ class ProbeRecorder:
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """All that was seen so far, as tensors by name and JSON values, for :meth:`restore`.
 
-        Before :meth:`finish` the tensors hold two copies, float32, of the parameters that are looked at.
+        Before :meth:`finish` the tensors hold two copies, float32, of the parameters that are looked at; three with
+        `sum_gradients`.
         """
         import torch
 
@@ -92,6 +111,7 @@ class ProbeRecorder:
             "start": self._start,
             "initial_norm": self._initial_norm,
             "update_norm": self._update_norm,
+            "gradient_sum": self._sum,
         }
         tensors = {name: tensor for name, tensor in single.items() if tensor is not None}
         tensors |= {n: torch.stack(seen) for n, seen in (("norms", self._norms), ("cosines", self._cosines)) if seen}
@@ -109,11 +129,16 @@ class ProbeRecorder:
         self._stride = values.get("stride", 1)
         self._previous, self._start = tensors.get("previous"), tensors.get("start")
         self._initial_norm, self._update_norm = tensors.get("initial_norm"), tensors.get("update_norm")
+        self._sum = tensors.get("gradient_sum")
         self._norms = list(tensors["norms"]) if "norms" in tensors else []
         self._cosines = list(tensors["cosines"]) if "cosines" in tensors else []
 
-    def trace(self, *, generic_loss_before: float = math.nan, generic_loss_after: float = math.nan) -> Trace:
-        """What was seen so far. The losses on everyday text are measured by the caller, who owns the model."""
+    def trace(self, **measured: Any) -> Trace:
+        """What was seen so far.
+
+        Args:
+            measured: the fields of the trace that the caller, who owns the model, has measured.
+        """
         scale = math.sqrt(self._stride or 1)
         seen = [scale * float(norm) for norm in self._norms]
         norms = [
@@ -126,8 +151,7 @@ class ProbeRecorder:
             grad_cosines=[float(cosine) for cosine in self._cosines],
             initial_norm=math.nan if self._initial_norm is None else scale * float(self._initial_norm),
             update_norm=math.nan if self._update_norm is None else scale * float(self._update_norm),
-            generic_loss_before=generic_loss_before,
-            generic_loss_after=generic_loss_after,
+            **measured,
         )
 
     def _seen(self, model: Any, *, gradients: bool = False) -> torch.Tensor:

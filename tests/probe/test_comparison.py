@@ -1,0 +1,154 @@
+"""A model beside its untouched base, against direct computation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from predictor.probe import answer_sequels, comparison, text_loss, text_sequels
+from predictor.probe.comparison import Sequel, compare, keep_base
+from tests.probe.builders import Rendered, Tokenizer, tiny_model
+
+SEQUELS = [Sequel([5, 6, 7, 8, 9, 10], 2), Sequel([5, 6, 11, 12, 13], 3), Sequel([*range(3, 30), 40], 1)]
+TOKENIZER = Tokenizer()
+
+
+def adapted(strength: float = 0.3) -> Any:
+    """The tiny model with LoRA matrices that have been moved."""
+    from peft import LoraConfig, get_peft_model
+
+    model = get_peft_model(
+        tiny_model(), LoraConfig(r=2, lora_dropout=0.5, target_modules="all-linear", task_type="CAUSAL_LM")
+    )
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(strength * torch.randn(parameter.shape, generator=generator))
+    return model.train()
+
+
+def by_hand(base: Any, model: Any) -> Iterator[tuple[list[float], list[float], list[float]]]:
+    """For each of SEQUELS, one at a time: losses of the base, of the model, and KL(base ‖ model), token by token."""
+    for sequel in SEQUELS:
+        ids = torch.tensor([sequel.ids])
+        with torch.no_grad():
+            p, q = (each.eval()(ids).logits[0, -1 - sequel.count : -1].log_softmax(-1) for each in (base, model))
+        expected = ids[0, -sequel.count :, None]
+        kl = (p.exp() * (p - q)).sum(-1)
+        yield (-p.gather(1, expected)[:, 0]).tolist(), (-q.gather(1, expected)[:, 0]).tolist(), kl.tolist()
+
+
+def check(seen: comparison.Compared, base: Any, model: Any, stride: int = 1, tolerance: float = 1e-5) -> None:
+    base_losses, losses, apart = ([x for row in part for x in row] for part in zip(*by_hand(base, model), strict=True))
+    assert seen.base_loss == pytest.approx(np.mean(base_losses), abs=1e-5)
+    assert np.concatenate(seen.losses) == pytest.approx(losses, abs=1e-5)
+    assert [len(row) for row in seen.hits] == [sequel.count for sequel in SEQUELS]
+    assert seen.divergence == pytest.approx(np.mean(apart[::stride]), abs=tolerance)
+    assert seen.divergence > 0.01
+
+
+def test_a_model_with_an_adapter_is_compared_with_itself_without_it() -> None:
+    model = adapted()
+    assert keep_base(model, TOKENIZER, SEQUELS) is None
+    together = compare(model, TOKENIZER, SEQUELS)
+    check(together, tiny_model(), copy.deepcopy(model))
+    check(compare(model, TOKENIZER, SEQUELS, batch_tokens=1), tiny_model(), copy.deepcopy(model))
+    assert [row.tolist() for row in compare(model, TOKENIZER, SEQUELS, batch_tokens=1).hits] == [
+        row.tolist() for row in together.hits
+    ]
+
+
+def test_a_fresh_adapter_says_what_its_base_says() -> None:
+    seen = compare(adapted(strength=0.0), TOKENIZER, SEQUELS)
+    assert seen.divergence == 0.0
+    assert seen.base_loss == np.concatenate(seen.losses).mean()
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_of_a_base_that_training_overwrites_its_words_are_kept(stride: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "KEPT_VALUES", -(-6 * 64 // stride))
+    model = tiny_model()
+    kept = keep_base(model, TOKENIZER, SEQUELS, batch_tokens=12)
+    assert kept is not None
+    assert (kept.stride, kept.log_probabilities.shape) == (stride, (-(-6 // stride), 64))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.ones_like(parameter).cumsum(-1).sin())
+    seen = compare(model, TOKENIZER, SEQUELS, kept=kept, batch_tokens=1)
+    check(seen, tiny_model(), copy.deepcopy(model), stride, tolerance=1e-3)
+
+
+def test_nothing_is_kept_of_no_tokens() -> None:
+    assert keep_base(tiny_model(), TOKENIZER, []) is None
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("batch_tokens", [1, 4096])
+def test_the_gradient_is_that_of_the_mean_loss_and_leaves_no_trace(recompute: bool, batch_tokens: int) -> None:
+    model = adapted()
+    learns = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    total = torch.zeros(())
+    model.eval()
+    for sequel in SEQUELS:
+        ids = torch.tensor([sequel.ids])
+        scores = model(ids).logits[0, -1 - sequel.count : -1]
+        total = total + torch.nn.functional.cross_entropy(scores, ids[0, -sequel.count :], reduction="sum")
+    expected = torch.autograd.grad(total / 6, learns)
+    model.train()
+    if recompute:
+        model.enable_input_require_grads()
+        model.gradient_checkpointing_enable()
+    learns[0].grad = torch.full_like(learns[0], 7.0)
+    found: list[torch.Tensor] = []
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    compare(
+        model,
+        TOKENIZER,
+        SEQUELS,
+        batch_tokens=batch_tokens,
+        on_gradient=lambda: found.extend(parameter.grad.clone() for parameter in learns),
+    )
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    assert torch.equal(learns[0].grad, torch.full_like(learns[0], 7.0))
+    assert all(parameter.grad is None for parameter in learns[1:])
+    assert [parameter for parameter in model.parameters() if parameter.requires_grad] == learns
+    assert all(module.training for module in model.modules())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_recomputing_is_on_where_the_training_recomputes(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = adapted()
+    model.enable_input_require_grads()
+    model.gradient_checkpointing_enable()
+    recomputed: list[object] = []
+    for module in model.modules():
+        if getattr(module, "gradient_checkpointing", False) and hasattr(module, "_gradient_checkpointing_func"):
+            plain = module._gradient_checkpointing_func
+            module._gradient_checkpointing_func = lambda *a, f=plain, **k: recomputed.append(1) or f(*a, **k)
+    compare(model, TOKENIZER, SEQUELS)
+    assert not recomputed
+    compare(model, TOKENIZER, SEQUELS, on_gradient=lambda: None)
+    assert recomputed
+
+
+def test_text_loss_is_seen_on_the_way_to_the_same_bits() -> None:
+    model = adapted()
+    seen = compare(model, TOKENIZER, text_sequels(TOKENIZER))
+    assert np.concatenate(seen.losses).mean() == text_loss(model, TOKENIZER)
+
+
+def test_what_cannot_be_looked_at_is_left_out() -> None:
+    rows = [Rendered([5], []), Rendered([], [9]), Rendered([5, 6], [7])]
+    assert answer_sequels(rows) == [Sequel([5, 6, 7], 1)]
+    assert text_sequels(TOKENIZER, ["x", "ab"]) == [Sequel(TOKENIZER("ab")["input_ids"], 1)]
+    for count in (0, 2):
+        with pytest.raises(ValueError, match=f"{count} of 2 tokens cannot be looked at"):
+            Sequel([1, 2], count)
