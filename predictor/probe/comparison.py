@@ -7,6 +7,7 @@ Sufficiency).
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import inspect
 import math
@@ -106,18 +107,16 @@ def keep_base(
     losses: list[np.ndarray] = [np.empty(0)] * len(sequences)
     kept = torch.empty(0)
     stride = 0
-    with _at_rest(model):
+    with _at_rest(model), torch.no_grad():
         for batch in batches([len(sequence.ids) for sequence in sequences], batch_tokens):
-            with torch.no_grad():
-                logits, ids = _logits(model, [sequences[index] for index in batch], pad_id)
-            for place, index in enumerate(batch):
-                scores, expected = _looked_at(logits, ids, place, sequences[index])
-                losses[index] = _nll(scores, expected).cpu().double().numpy()
+            found = _scores(model, [sequences[index] for index in batch], pad_id)
+            for index, scores, expected in zip(batch, *found, strict=True):
+                losses[index] = _nll(scores.float(), expected).cpu().double().numpy()
                 if not stride:  # the size of the vocabulary is known only now
                     stride = math.ceil(begins[-1] * scores.shape[-1] / KEPT_VALUES)
                     kept = torch.empty((-(-begins[-1] // stride), scores.shape[-1]), dtype=torch.float16)
                 rows, places = _places(begins[index], len(scores), stride)
-                kept[rows] = scores[places].log_softmax(-1).half().cpu()
+                kept[rows] = scores[places].float().log_softmax(-1).half().cpu()
     return KeptBase(float(np.concatenate(losses).mean()), kept, stride)
 
 
@@ -148,30 +147,31 @@ def compare(
     with _at_rest(model), _own_gradients(model, on_gradient):
         for batch in batches([len(sequence.ids) for sequence in sequences], batch_tokens):
             chosen = [sequences[index] for index in batch]
-            base = None
+            base: list[torch.Tensor] = []
             if kept is None:
                 with torch.no_grad(), model.disable_adapter():
-                    base, _ = _logits(model, chosen, pad_id)
+                    # Copies, so that the scores of the whole batch are free before the next pass.
+                    base = [scores.clone() for scores in _scores(model, chosen, pad_id)[0]]
             with torch.set_grad_enabled(on_gradient is not None):
-                logits, ids = _logits(model, chosen, pad_id)
-                summed = torch.zeros((), device=logits.device)
-                for place, index in enumerate(batch):
-                    scores, expected = _looked_at(logits, ids, place, sequences[index])
+                found = _scores(model, chosen, pad_id)
+                summed = torch.zeros((), device=found[0][0].device)
+                for place, (index, own, expected) in enumerate(zip(batch, *found, strict=True)):
+                    # One row at a time in float32.
+                    scores = own.float()
                     nll = _nll(scores, expected)
                     summed = summed + nll.sum()
                     losses[index] = nll.detach().cpu().double().numpy()
                     hits[index] = (scores.argmax(-1) == expected).cpu().numpy()
-                    if base is not None:
-                        before, _ = _looked_at(base, ids, place, sequences[index])
+                    if kept is None:
+                        before, places = base[place].float(), slice(None)
                         base_losses[index] = _nll(before, expected).cpu().double().numpy()
-                        divergences.append(_divergence(before, scores.detach()))
-                    elif kept is not None:
+                    else:
                         rows, places = _places(begins[index], len(scores), kept.stride)
                         before = kept.log_probabilities[rows].to(scores.device).float()
-                        divergences.append(_divergence(before, scores.detach()[places]))
+                    divergences.append(_divergence(before, scores.detach()[places]))
                 if on_gradient is not None:
                     (summed / begins[-1]).backward()
-            del base, logits
+            del found
         if on_gradient is not None:
             on_gradient()
     base_loss = kept.loss if kept is not None else float(np.concatenate(base_losses).mean())
@@ -213,29 +213,34 @@ def _own_gradients(model: Any, wanted: object) -> Iterator[None]:
             parameter.grad = gradient
 
 
-def _logits(model: Any, sequences: Sequence[Sequel], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits of the last positions of a padded batch, as many as are needed, and the batch's ids."""
+def _scores(model: Any, sequences: Sequence[Sequel], pad_id: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """One pass over a batch: of each sequence the scores of shape (count, vocabulary), and the tokens that they should
+    name. The scores are in the model's own type, and views into those of the whole batch."""
+    import torch
+
     ids, mask = padded([sequence.ids for sequence in sequences], pad_id, next(model.parameters()).device)
-    wanted = ids.shape[1] - min(len(sequence.ids) - 1 - sequence.count for sequence in sequences)
-    # Where a vocabulary is large its logits weigh more than all else.
-    only = {"logits_to_keep": wanted} if _keeps_few_logits(model) else {}
-    logits = model(input_ids=ids, attention_mask=mask, use_cache=False, **only).logits
-    return logits[:, -wanted:], ids
+    width = ids.shape[1]
+    begins = [len(sequence.ids) - 1 - sequence.count for sequence in sequences]
+    spans = [range(begin, begin + sequence.count) for begin, sequence in zip(begins, sequences, strict=True)]
+    places = sorted(set().union(*spans))
+    # Where a vocabulary is large its scores weigh more than all else, so only those of the answers' places are made.
+    if 2 * len(places) > width or not _makes_chosen_scores(model):
+        places, only = list(range(width)), {}
+    else:
+        # Counted from the end: an adapter may put tokens of its own before the first.
+        only = {"logits_to_keep": torch.tensor(places, device=ids.device) - width}
+    logits = model(input_ids=ids, attention_mask=mask, use_cache=False, **only).logits[:, -len(places) :]
+    scores, expected = [], []
+    for row, span in enumerate(spans):
+        first = bisect.bisect_left(places, span.start)
+        scores.append(logits[row, first : first + len(span)])
+        expected.append(ids[row, span.start + 1 : span.stop + 1])
+    return scores, expected
 
 
-def _keeps_few_logits(model: Any) -> bool:
+def _makes_chosen_scores(model: Any) -> bool:
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     return "logits_to_keep" in inspect.signature(type(inner).forward).parameters
-
-
-def _looked_at(
-    logits: torch.Tensor, ids: torch.Tensor, place: int, sequence: Sequel
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of one row in float32 the scores of shape (count, vocabulary), and the tokens that they should name."""
-    length, width = len(sequence.ids), ids.shape[1]
-    begin = length - 1 - sequence.count - (width - logits.shape[1])
-    scores = logits[place, begin : begin + sequence.count].float()
-    return scores, ids[place, length - sequence.count : length]
 
 
 def _nll(scores: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:

@@ -134,6 +134,8 @@ class FirstSteps:
         return self._recorder.trace(**self._measured, dev_after=self._dev_after)
 
     def _look_at_texts(self, model: Any) -> None:
+        if not self._texts:
+            return
         seen = compare(model, self._base.tokenizer, self._texts, kept=self._kept.get("texts"))
         self._measured["generic_loss_after"] = float(np.concatenate(seen.losses).mean())
         self._measured["generic_divergence"] = seen.divergence

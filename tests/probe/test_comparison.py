@@ -64,6 +64,22 @@ def test_a_model_with_an_adapter_is_compared_with_itself_without_it() -> None:
     ]
 
 
+def test_an_adapter_may_put_tokens_of_its_own_before_the_first() -> None:
+    from peft import PromptTuningConfig, get_peft_model
+
+    torch.manual_seed(0)
+    model = get_peft_model(tiny_model(), PromptTuningConfig(num_virtual_tokens=5, task_type="CAUSAL_LM"))
+    check(compare(model, TOKENIZER, SEQUELS), tiny_model(), model)
+
+
+def test_only_the_scores_that_are_looked_at_are_made() -> None:
+    model = adapted()
+    made: list[int] = []
+    model.get_base_model().lm_head.register_forward_hook(lambda module, inputs, output: made.append(output.shape[1]))
+    compare(model, TOKENIZER, SEQUELS)
+    assert made == [5, 5], "of 28 places the answers stand after 5"
+
+
 def test_a_fresh_adapter_says_what_its_base_says() -> None:
     seen = compare(adapted(strength=0.0), TOKENIZER, SEQUELS)
     assert seen.divergence == 0.0
