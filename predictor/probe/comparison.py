@@ -45,31 +45,30 @@ class Sequel:
 
 
 @dataclass(frozen=True)
-class KeptBase:
-    """What a base said, for a model whose training overwrites it.
+class FirstLook:
+    """What the untouched base said.
 
     Attributes:
-        loss: mean over all tokens that are looked at, in nats.
+        loss: mean over all tokens that are looked at, in nats; NaN of none.
         log_probabilities: of every `stride`-th of these tokens, counted through the sequences in their order, shape
-            (tokens, vocabulary), float16, on the CPU. Rounding moves a ln p of −10 by 0.004 at most; what is likely
-            lies near 0 and moves less.
+            (tokens, vocabulary), float16, on the CPU; None where the base can be asked again. Rounding moves a ln p of
+            −10 by 0.004 at most; what is likely lies near 0 and moves less.
     """
 
-    loss: float
-    log_probabilities: torch.Tensor
-    stride: int
+    loss: float = math.nan
+    log_probabilities: torch.Tensor | None = None
+    stride: int = 1
 
 
 @dataclass(frozen=True)
-class Compared:
-    """Attributes:
-    base_loss: mean loss of the base over the tokens that are looked at, in nats.
-    losses, hits: of the model, for each sequence of shape (count,): loss in nats, and whether the token was its first
-        choice.
-    divergence: mean of KL(base ‖ model) over these tokens, in nats.
+class SecondLook:
+    """What the model says now, beside its base.
+
+    Attributes:
+        losses, hits: for each sequence of shape (count,): loss in nats, and whether the token was the first choice.
+        divergence: mean of KL(base ‖ model) over the tokens that are looked at, in nats.
     """
 
-    base_loss: float
     losses: list[np.ndarray]
     hits: list[np.ndarray]
     divergence: float
@@ -90,92 +89,93 @@ def text_sequels(tokenizer: Any, texts: Sequence[str] = GENERIC_TEXTS) -> list[S
     return [Sequel(row, len(row) - 1) for row in ids if len(row) > 1]
 
 
-def keep_base(
-    model: Any, tokenizer: Any, sequences: Sequence[Sequel], *, batch_tokens: int = BATCH_TOKENS
-) -> KeptBase | None:
-    """What :func:`compare` will need of a base that training overwrites; called before the first step.
-
-    Returns:
-        None where nothing has to be kept: the model is a base with an adapter, which can be taken off later.
-    """
-    import torch
-
-    if _can_be_taken_off(model) or not sequences:
-        return None
-    pad_id = pad_id_of(tokenizer)
-    begins = np.cumsum([0, *(sequence.count for sequence in sequences)]).tolist()
-    losses: list[np.ndarray] = [np.empty(0)] * len(sequences)
-    kept = torch.empty(0)
-    stride = 0
-    with _at_rest(model), torch.no_grad():
-        for batch in batches([len(sequence.ids) for sequence in sequences], batch_tokens):
-            found = _scores(model, [sequences[index] for index in batch], pad_id)
-            for index, scores, expected in zip(batch, *found, strict=True):
-                losses[index] = _nll(scores.float(), expected).cpu().double().numpy()
-                if not stride:  # the size of the vocabulary is known only now
-                    stride = math.ceil(begins[-1] * scores.shape[-1] / KEPT_VALUES)
-                    kept = torch.empty((-(-begins[-1] // stride), scores.shape[-1]), dtype=torch.float16)
-                rows, places = _places(begins[index], len(scores), stride)
-                kept[rows] = scores[places].float().log_softmax(-1).half().cpu()
-    return KeptBase(float(np.concatenate(losses).mean()), kept, stride)
-
-
-def compare(
+def look_first(
     model: Any,
     tokenizer: Any,
     sequences: Sequence[Sequel],
     *,
     batch_tokens: int = BATCH_TOKENS,
-    kept: KeptBase | None = None,
     on_gradient: Callable[[], None] | None = None,
-) -> Compared:
-    """The model beside its base, one pass of each over the sequences; the base is the model without its adapter.
+) -> FirstLook:
+    """One pass before the first step, when an adapter in place adds nothing yet.
 
     Leaves weights, gradients and mode as they were, and needs no random numbers.
 
     Args:
-        kept: by :func:`keep_base`, of a model that has no adapter to take off.
         on_gradient: called when the gradient of the mean loss over the tokens that are looked at lies in the model's
             parameters; afterwards it is gone. None computes no gradient.
     """
     import torch
 
-    pad_id = pad_id_of(tokenizer)
-    begins = np.cumsum([0, *(sequence.count for sequence in sequences)]).tolist()
-    losses, hits, base_losses = ([np.empty(0)] * len(sequences) for _ in range(3))
+    if not sequences:
+        return FirstLook()
+    begins, losses = _begins(sequences), [np.empty(0)] * len(sequences)
+    kept: torch.Tensor | None = None
+    stride = 1
+    with _at_rest(model), _own_gradients(model, on_gradient), torch.set_grad_enabled(on_gradient is not None):
+        for batch in batches([len(sequence.ids) for sequence in sequences], batch_tokens):
+            found = _scores(model, [sequences[index] for index in batch], pad_id_of(tokenizer))
+            summed = torch.zeros((), device=found[0][0].device)
+            for index, own, expected in zip(batch, *found, strict=True):
+                scores = own.float()  # one row at a time
+                nll = _nll(scores, expected)
+                summed = summed + nll.sum()
+                losses[index] = _numbers(nll)
+                if _can_be_taken_off(model):
+                    continue
+                if kept is None:  # the size of the vocabulary is known only now
+                    stride = math.ceil(begins[-1] * scores.shape[-1] / KEPT_VALUES)
+                    kept = torch.empty((-(-begins[-1] // stride), scores.shape[-1]), dtype=torch.float16)
+                rows, places = _places(begins[index], len(scores), stride)
+                kept[rows] = scores.detach()[places].log_softmax(-1).half().cpu()
+            if on_gradient is not None:
+                (summed / begins[-1]).backward()
+            del found, summed
+        if on_gradient is not None:
+            on_gradient()
+    return FirstLook(float(np.concatenate(losses).mean()), kept, stride)
+
+
+def look_again(
+    model: Any, tokenizer: Any, sequences: Sequence[Sequel], first: FirstLook, *, batch_tokens: int = BATCH_TOKENS
+) -> SecondLook:
+    """The model beside its base on the sequences of :func:`look_first`, of which there is at least one.
+
+    The base is what was kept of it, or the model without its adapter. Leaves the model as :func:`look_first` does.
+    """
+    import torch
+
+    begins, pad_id = _begins(sequences), pad_id_of(tokenizer)
+    losses, hits = ([np.empty(0)] * len(sequences) for _ in range(2))
     divergences: list[np.ndarray] = []
-    with _at_rest(model), _own_gradients(model, on_gradient):
+    with _at_rest(model), torch.no_grad():
         for batch in batches([len(sequence.ids) for sequence in sequences], batch_tokens):
             chosen = [sequences[index] for index in batch]
             base: list[torch.Tensor] = []
-            if kept is None:
-                with torch.no_grad(), model.disable_adapter():
+            if first.log_probabilities is None:
+                with model.disable_adapter():
                     # Copies, so that the scores of the whole batch are free before the next pass.
                     base = [scores.clone() for scores in _scores(model, chosen, pad_id)[0]]
-            with torch.set_grad_enabled(on_gradient is not None):
-                found = _scores(model, chosen, pad_id)
-                summed = torch.zeros((), device=found[0][0].device)
-                for place, (index, own, expected) in enumerate(zip(batch, *found, strict=True)):
-                    # One row at a time in float32.
-                    scores = own.float()
-                    nll = _nll(scores, expected)
-                    summed = summed + nll.sum()
-                    losses[index] = nll.detach().cpu().double().numpy()
-                    hits[index] = (scores.argmax(-1) == expected).cpu().numpy()
-                    if kept is None:
-                        before, places = base[place].float(), slice(None)
-                        base_losses[index] = _nll(before, expected).cpu().double().numpy()
-                    else:
-                        rows, places = _places(begins[index], len(scores), kept.stride)
-                        before = kept.log_probabilities[rows].to(scores.device).float()
-                    divergences.append(_divergence(before, scores.detach()[places]))
-                if on_gradient is not None:
-                    (summed / begins[-1]).backward()
-            del found
-        if on_gradient is not None:
-            on_gradient()
-    base_loss = kept.loss if kept is not None else float(np.concatenate(base_losses).mean())
-    return Compared(base_loss, losses, hits, float(np.concatenate(divergences).mean()))
+            for place, (index, own, expected) in enumerate(zip(batch, *_scores(model, chosen, pad_id), strict=True)):
+                scores = own.float()  # one row at a time
+                losses[index] = _numbers(_nll(scores, expected))
+                hits[index] = (scores.argmax(-1) == expected).cpu().numpy()
+                if first.log_probabilities is None:
+                    divergences.append(_divergence(base[place].float(), scores))
+                else:
+                    rows, places = _places(begins[index], len(scores), first.stride)
+                    before = first.log_probabilities[rows].to(scores.device).float()
+                    divergences.append(_divergence(before, scores[places]))
+    return SecondLook(losses, hits, float(np.concatenate(divergences).mean()))
+
+
+def _begins(sequences: Sequence[Sequel]) -> list[int]:
+    """Number of the first token that is looked at of each sequence, and of all together."""
+    return np.cumsum([0, *(sequence.count for sequence in sequences)]).tolist()
+
+
+def _numbers(values: torch.Tensor) -> np.ndarray:
+    return values.detach().cpu().double().numpy()
 
 
 def _can_be_taken_off(model: Any) -> bool:
@@ -255,7 +255,7 @@ def _divergence(base: torch.Tensor, scores: torch.Tensor) -> np.ndarray:
 
     p, q = base.log_softmax(-1), scores.log_softmax(-1)
     apart = torch.nn.functional.kl_div(q, p, reduction="none", log_target=True).sum(-1)
-    return apart.clamp_(min=0.0).cpu().double().numpy()
+    return _numbers(apart.clamp_(min=0.0))
 
 
 def _places(begin: int, count: int, stride: int) -> tuple[slice, slice]:

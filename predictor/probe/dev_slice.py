@@ -103,12 +103,12 @@ def dev_loss_fall(trace: Trace) -> float:
     nan=_NO_SLICE + ", or a gradient is 0",
 )
 def dev_gradient_agreement(trace: Trace) -> float:
-    """Cosine of the gradient of the slice's loss after the last step with the sum of the steps' own gradients.
+    """Cosine of the gradient of the slice's loss before the first step with the sum of the steps' own gradients.
 
-    After the steps and not before them: before the first step LoRA's matrix B is 0 and A has no gradient at all, and
-    any training lowers the loss by the form of the answers alone; what is still wanted afterwards tells good examples
-    from bad ones. The sum and not the last gradient: a single batch is mostly noise. Where many parameters are trained,
-    at the places of :mod:`predictor.probe.places`.
+    The sum and not one gradient, because a single batch is mostly noise; clipped, as the optimizer got them. Before the
+    first step LoRA's matrix B is 0, so that A has no gradient and B alone speaks. The slice's gradient after the steps
+    speaks of both and was tried: over 52 runs of the lab the Spearman correlation of its cosine with the final score
+    was 0.11, that of this one 0.34. Where many parameters are trained, at the places of :mod:`predictor.probe.places`.
     """
     return trace.dev_agreement
 

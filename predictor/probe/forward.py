@@ -10,7 +10,6 @@ import numpy as np
 from predictor.errors import DataError, ModelError
 from predictor.probe.batching import BATCH_TOKENS, batches, pad_id_of, padded
 from predictor.probe.feature import measure
-from predictor.probe.generic_text import GENERIC_TEXTS
 from predictor.probe.losses import UNMARKED, Losses, Marks
 from predictor.probe.sample import sample
 
@@ -94,16 +93,6 @@ def answer_marks(model: Any, tokenizer: Any, rows: Sequence[RenderedRow], batch_
         [nll[-length:] for (nll, _), length in zip(scored, lengths, strict=True)],
         [hit[-length:] for (_, hit), length in zip(scored, lengths, strict=True)],
     )
-
-
-def text_loss(model: Any, tokenizer: Any, texts: Sequence[str] = GENERIC_TEXTS) -> float:
-    """Mean loss over all tokens of plain texts, in nats per token; NaN when no text has two tokens.
-
-    Called before the first and after the last step that the probe watches, its rise is the forgetting proxy.
-    """
-    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-    scored = token_losses(model, [row for row in ids if len(row) > 1], pad_id=pad_id_of(tokenizer))
-    return float(np.concatenate([nll for nll, _ in scored]).mean()) if scored else float("nan")
 
 
 def token_losses(

@@ -10,8 +10,8 @@ _PRICE = {
     "embed": "a sentence encoder over at most 128 rows of each dataset",
     "forward": "forward passes of the untouched base model over at most 128 rows and the development slice, and "
     "answers to the slice",
-    "train": "the first `probe_steps` optimizer steps of the very fine-tune, two forward passes and one backward pass "
-    "over the development slice, and answers to it",
+    "train": "the first `probe_steps` optimizer steps of the very fine-tune, three forward passes and one backward "
+    "pass over the development slice, and answers to it",
 }
 
 

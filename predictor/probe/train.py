@@ -29,7 +29,7 @@ class Trace:
             nats per token; NaN when not measured.
         dev_loss_before: loss of the untouched base on the development slice's answers, in nats per token.
         dev_after: of the model after the last step on the same answers.
-        dev_agreement: cosine of the gradient of the slice's loss after the last step with the sum of the steps' own.
+        dev_agreement: cosine of the gradient of the slice's loss before the first step with the sum of the steps' own.
         dev_divergence, generic_divergence: KL of the untouched base from the model after the last step, in nats per
             token, on the slice's answers and on everyday text.
     """

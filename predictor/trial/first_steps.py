@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,14 +15,13 @@ from predictor.models.answers import evaluate
 from predictor.models.base_model import BaseModel
 from predictor.models.render import RenderedRow
 from predictor.probe import (
-    KeptBase,
+    FirstLook,
     Marks,
     ProbeRecorder,
     Trace,
     answer_sequels,
-    compare,
-    keep_base,
-    text_loss,
+    look_again,
+    look_first,
     text_sequels,
 )
 from predictor.probe.batching import BATCH_TOKENS
@@ -65,23 +63,26 @@ class FirstSteps:
         self._dev_answers = answer_sequels(dev_rows)
         self._texts = text_sequels(base.tokenizer)
         self._pass_tokens = pass_tokens
-        self._recorder = ProbeRecorder(steps, sum_gradients=bool(self._dev_answers))
-        self._measured: dict[str, float] = {}
+        self._recorder = ProbeRecorder(steps)
+        self._first_texts = self._first_dev = FirstLook()
+        self._after: dict[str, float] = {}
         self._dev_after = Marks()
-        self._kept: dict[str, KeptBase] = {}
         self._started: float | None = None
 
     def before_training(self, model: Any) -> None:
         self._started = time.perf_counter()
         with self._own_work():
             self._recorder.snapshot(model)
-            # A fresh adapter adds nothing yet: this is the loss of the untouched base.
-            self._measured["generic_loss_before"] = text_loss(model, self._base.tokenizer)
-            if kept := keep_base(model, self._base.tokenizer, self._texts):
-                self._kept["texts"] = kept
+            # A fresh adapter adds nothing yet: this is what the untouched base says.
+            self._first_texts = look_first(model, self._base.tokenizer, self._texts)
             with self._for_dev():
-                if kept := keep_base(model, self._base.tokenizer, self._dev_answers, batch_tokens=self._pass_tokens):
-                    self._kept["dev"] = kept
+                self._first_dev = look_first(
+                    model,
+                    self._base.tokenizer,
+                    self._dev_answers,
+                    batch_tokens=self._pass_tokens,
+                    on_gradient=lambda: self._recorder.observe_dev_gradient(model),
+                )
 
     def before_optimizer_step(self, model: Any) -> None:
         with self._own_work():
@@ -95,7 +96,6 @@ class FirstSteps:
                 self._look_at_texts(model)
                 with self._for_dev():
                     self._look_at_dev(model)
-                self._kept.clear()
         if self._started is not None:
             self.seconds = time.perf_counter() - self._started
 
@@ -103,16 +103,19 @@ class FirstSteps:
         """Tensors by name and JSON values: the recorder's, what was measured, the scores and the seconds so far; of
         weights that are trained themselves also what the base said, 64 MB at most."""
         tensors, recorder = self._recorder.state()
-        tensors |= {f"kept/{name}": kept.log_probabilities for name, kept in self._kept.items()}
+        looks = {"texts": self._first_texts, "dev": self._first_dev}
+        for name, look in looks.items():
+            if look.log_probabilities is not None:
+                tensors[f"first/{name}"] = look.log_probabilities
         return tensors, {
             "recorder": recorder,
             "scores": self.scores,
             "seconds": self.seconds,
             "own_seconds": self.own_seconds,
             "dev_seconds": self.dev_seconds,
-            "measured": self._measured,
+            "first": {name: [look.loss, look.stride] for name, look in looks.items()},
+            "after": self._after,
             "dev_after": dataclasses.asdict(self._dev_after),
-            "kept": {name: [kept.loss, kept.stride] for name, kept in self._kept.items()},
         }
 
     def restore(self, tensors: dict[str, Any], values: dict[str, Any]) -> None:
@@ -121,47 +124,38 @@ class FirstSteps:
         self.scores = dict(values["scores"])
         self.seconds, self.own_seconds = values["seconds"], values["own_seconds"]
         self.dev_seconds = values["dev_seconds"]
-        self._measured = dict(values["measured"])
+        self._first_texts, self._first_dev = (
+            FirstLook(loss, tensors[f"first/{name}"].cpu() if f"first/{name}" in tensors else None, stride)
+            for name, (loss, stride) in ((name, values["first"][name]) for name in ("texts", "dev"))
+        )
+        self._after = dict(values["after"])
         self._dev_after = Marks(**values["dev_after"])
-        self._kept = {
-            name: KeptBase(loss, tensors[f"kept/{name}"].cpu(), stride)
-            for name, (loss, stride) in values["kept"].items()
-        }
         self._started = time.perf_counter() - self.seconds
 
     def trace(self) -> Trace:
         """What was seen so far."""
-        return self._recorder.trace(**self._measured, dev_after=self._dev_after)
+        return self._recorder.trace(
+            generic_loss_before=self._first_texts.loss,
+            dev_loss_before=self._first_dev.loss,
+            dev_after=self._dev_after,
+            **self._after,
+        )
 
     def _look_at_texts(self, model: Any) -> None:
-        if not self._texts:
-            return
-        seen = compare(model, self._base.tokenizer, self._texts, kept=self._kept.get("texts"))
-        self._measured["generic_loss_after"] = float(np.concatenate(seen.losses).mean())
-        self._measured["generic_divergence"] = seen.divergence
+        if self._texts:
+            seen = look_again(model, self._base.tokenizer, self._texts, self._first_texts)
+            self._after["generic_loss_after"] = float(np.concatenate(seen.losses).mean())
+            self._after["generic_divergence"] = seen.divergence
+            self._first_texts = dataclasses.replace(self._first_texts, log_probabilities=None)
 
     def _look_at_dev(self, model: Any) -> None:
         if self._dev_answers:
-            agreement = math.nan
-
-            def on_gradient() -> None:
-                nonlocal agreement
-                agreement = self._recorder.agreement(model)
-
-            seen = compare(
-                model,
-                self._base.tokenizer,
-                self._dev_answers,
-                batch_tokens=self._pass_tokens,
-                kept=self._kept.get("dev"),
-                on_gradient=on_gradient,
+            seen = look_again(
+                model, self._base.tokenizer, self._dev_answers, self._first_dev, batch_tokens=self._pass_tokens
             )
             self._dev_after = Marks.of(seen.losses, seen.hits)
-            self._measured |= {
-                "dev_loss_before": seen.base_loss,
-                "dev_agreement": agreement,
-                "dev_divergence": seen.divergence,
-            }
+            self._after["dev_divergence"] = seen.divergence
+            self._first_dev = dataclasses.replace(self._first_dev, log_probabilities=None)
         if self._dev:
             early = evaluate(model, self._base, self._task, self._dev)
             self.scores[f"early_{self._task.headline}"] = early.scores.values[self._task.headline]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from predictor.probe import answer_sequels, comparison, text_loss, text_sequels
-from predictor.probe.comparison import Sequel, compare, keep_base
+from predictor.probe import answer_sequels, comparison, text_sequels
+from predictor.probe.comparison import FirstLook, SecondLook, Sequel, look_again, look_first
+from predictor.probe.forward import token_losses
 from tests.probe.builders import Rendered, Tokenizer, tiny_model
 
 SEQUELS = [Sequel([5, 6, 7, 8, 9, 10], 2), Sequel([5, 6, 11, 12, 13], 3), Sequel([*range(3, 30), 40], 1)]
@@ -44,24 +44,30 @@ def by_hand(base: Any, model: Any) -> Iterator[tuple[list[float], list[float], l
         yield (-p.gather(1, expected)[:, 0]).tolist(), (-q.gather(1, expected)[:, 0]).tolist(), kl.tolist()
 
 
-def check(seen: comparison.Compared, base: Any, model: Any, stride: int = 1, tolerance: float = 1e-5) -> None:
+def check(first: FirstLook, again: SecondLook, base: Any, model: Any, stride: int = 1, tolerance: float = 1e-5) -> None:
     base_losses, losses, apart = ([x for row in part for x in row] for part in zip(*by_hand(base, model), strict=True))
-    assert seen.base_loss == pytest.approx(np.mean(base_losses), abs=1e-5)
-    assert np.concatenate(seen.losses) == pytest.approx(losses, abs=1e-5)
-    assert [len(row) for row in seen.hits] == [sequel.count for sequel in SEQUELS]
-    assert seen.divergence == pytest.approx(np.mean(apart[::stride]), abs=tolerance)
-    assert seen.divergence > 0.01
+    assert first.loss == pytest.approx(np.mean(base_losses), abs=1e-5)
+    assert np.concatenate(again.losses) == pytest.approx(losses, abs=1e-5)
+    assert [len(row) for row in again.hits] == [sequel.count for sequel in SEQUELS]
+    assert again.divergence == pytest.approx(np.mean(apart[::stride]), abs=tolerance)
+    assert again.divergence > 0.01
 
 
-def test_a_model_with_an_adapter_is_compared_with_itself_without_it() -> None:
+@pytest.mark.parametrize("batch_tokens", [1, 4096])
+def test_a_model_with_an_adapter_is_compared_with_itself_without_it(batch_tokens: int) -> None:
+    first = look_first(adapted(strength=0.0), TOKENIZER, SEQUELS, batch_tokens=batch_tokens)
+    assert first.log_probabilities is None
     model = adapted()
-    assert keep_base(model, TOKENIZER, SEQUELS) is None
-    together = compare(model, TOKENIZER, SEQUELS)
-    check(together, tiny_model(), copy.deepcopy(model))
-    check(compare(model, TOKENIZER, SEQUELS, batch_tokens=1), tiny_model(), copy.deepcopy(model))
-    assert [row.tolist() for row in compare(model, TOKENIZER, SEQUELS, batch_tokens=1).hits] == [
-        row.tolist() for row in together.hits
-    ]
+    again = look_again(model, TOKENIZER, SEQUELS, first, batch_tokens=batch_tokens)
+    assert model.training
+    check(first, again, tiny_model(), model)
+    hits = [hit[-sequel.count :] for (_, hit), sequel in zip(whole(model), SEQUELS, strict=True)]
+    assert [row.tolist() for row in again.hits] == [row.tolist() for row in hits]
+
+
+def whole(model: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Losses and hits of every token of SEQUELS."""
+    return token_losses(model, [sequel.ids for sequel in SEQUELS], pad_id=0)
 
 
 def test_an_adapter_may_put_tokens_of_its_own_before_the_first() -> None:
@@ -69,39 +75,40 @@ def test_an_adapter_may_put_tokens_of_its_own_before_the_first() -> None:
 
     torch.manual_seed(0)
     model = get_peft_model(tiny_model(), PromptTuningConfig(num_virtual_tokens=5, task_type="CAUSAL_LM"))
-    check(compare(model, TOKENIZER, SEQUELS), tiny_model(), model)
+    first = look_first(model.get_base_model(), TOKENIZER, SEQUELS)
+    assert first.log_probabilities is not None
+    again = look_again(model, TOKENIZER, SEQUELS, FirstLook(first.loss))
+    check(first, again, tiny_model(), model)
 
 
 def test_only_the_scores_that_are_looked_at_are_made() -> None:
     model = adapted()
     made: list[int] = []
     model.get_base_model().lm_head.register_forward_hook(lambda module, inputs, output: made.append(output.shape[1]))
-    compare(model, TOKENIZER, SEQUELS)
-    assert made == [5, 5], "of 28 places the answers stand after 5"
+    look_again(model, TOKENIZER, SEQUELS, look_first(model, TOKENIZER, SEQUELS))
+    assert made == [5, 5, 5], "of 28 places the answers stand after 5"
 
 
 def test_a_fresh_adapter_says_what_its_base_says() -> None:
-    seen = compare(adapted(strength=0.0), TOKENIZER, SEQUELS)
-    assert seen.divergence == 0.0
-    assert seen.base_loss == np.concatenate(seen.losses).mean()
+    model = adapted(strength=0.0)
+    first = look_first(model, TOKENIZER, SEQUELS)
+    again = look_again(model, TOKENIZER, SEQUELS, first)
+    assert again.divergence == 0.0
+    assert first.loss == np.concatenate(again.losses).mean()
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
 def test_of_a_base_that_training_overwrites_its_words_are_kept(stride: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison, "KEPT_VALUES", -(-6 * 64 // stride))
     model = tiny_model()
-    kept = keep_base(model, TOKENIZER, SEQUELS, batch_tokens=12)
-    assert kept is not None
-    assert (kept.stride, kept.log_probabilities.shape) == (stride, (-(-6 // stride), 64))
+    first = look_first(model, TOKENIZER, SEQUELS, batch_tokens=12)
+    assert first.log_probabilities is not None
+    assert (first.stride, first.log_probabilities.shape) == (stride, (-(-6 // stride), 64))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.ones_like(parameter).cumsum(-1).sin())
-    seen = compare(model, TOKENIZER, SEQUELS, kept=kept, batch_tokens=1)
-    check(seen, tiny_model(), copy.deepcopy(model), stride, tolerance=1e-3)
-
-
-def test_nothing_is_kept_of_no_tokens() -> None:
-    assert keep_base(tiny_model(), TOKENIZER, []) is None
+    again = look_again(model, TOKENIZER, SEQUELS, first, batch_tokens=1)
+    check(first, again, tiny_model(), model, stride, tolerance=1e-3)
 
 
 @pytest.mark.parametrize("recompute", [False, True])
@@ -124,13 +131,14 @@ def test_the_gradient_is_that_of_the_mean_loss_and_leaves_no_trace(recompute: bo
     found: list[torch.Tensor] = []
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    compare(
+    first = look_first(
         model,
         TOKENIZER,
         SEQUELS,
         batch_tokens=batch_tokens,
         on_gradient=lambda: found.extend(parameter.grad.clone() for parameter in learns),
     )
+    look_again(model, TOKENIZER, SEQUELS, first)
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
     assert torch.equal(learns[0].grad, torch.full_like(learns[0], 7.0))
@@ -140,7 +148,7 @@ def test_the_gradient_is_that_of_the_mean_loss_and_leaves_no_trace(recompute: bo
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_recomputing_is_on_where_the_training_recomputes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_activations_are_recomputed_where_the_training_recomputes_them() -> None:
     model = adapted()
     model.enable_input_require_grads()
     model.gradient_checkpointing_enable()
@@ -149,19 +157,22 @@ def test_recomputing_is_on_where_the_training_recomputes(monkeypatch: pytest.Mon
         if getattr(module, "gradient_checkpointing", False) and hasattr(module, "_gradient_checkpointing_func"):
             plain = module._gradient_checkpointing_func
             module._gradient_checkpointing_func = lambda *a, f=plain, **k: recomputed.append(1) or f(*a, **k)
-    compare(model, TOKENIZER, SEQUELS)
+    look_first(model, TOKENIZER, SEQUELS)
     assert not recomputed
-    compare(model, TOKENIZER, SEQUELS, on_gradient=lambda: None)
+    look_first(model, TOKENIZER, SEQUELS, on_gradient=lambda: None)
     assert recomputed
 
 
-def test_text_loss_is_seen_on_the_way_to_the_same_bits() -> None:
-    model = adapted()
-    seen = compare(model, TOKENIZER, text_sequels(TOKENIZER))
-    assert np.concatenate(seen.losses).mean() == text_loss(model, TOKENIZER)
+def test_of_whole_texts_the_loss_is_that_of_all_their_tokens_to_the_bit() -> None:
+    model, texts = adapted(), text_sequels(TOKENIZER)
+    expected = np.concatenate([nll for nll, _ in token_losses(model, [text.ids for text in texts], pad_id=0)]).mean()
+    first = look_first(model, TOKENIZER, texts)
+    assert first.loss == expected
+    assert np.concatenate(look_again(model, TOKENIZER, texts, first).losses).mean() == expected
 
 
 def test_what_cannot_be_looked_at_is_left_out() -> None:
+    assert np.isnan(look_first(tiny_model(), TOKENIZER, []).loss)
     rows = [Rendered([5], []), Rendered([], [9]), Rendered([5, 6], [7])]
     assert answer_sequels(rows) == [Sequel([5, 6, 7], 1)]
     assert text_sequels(TOKENIZER, ["x", "ab"]) == [Sequel(TOKENIZER("ab")["input_ids"], 1)]

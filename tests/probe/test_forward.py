@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from predictor.errors import DataError, ModelError
-from predictor.probe import FEATURES, answer_marks, forward_features, text_loss
+from predictor.probe import FEATURES, answer_marks, forward_features
 from predictor.probe.feature import measure
 from predictor.probe.forward import token_losses
 from predictor.probe.losses import Losses, Marks
@@ -144,12 +144,3 @@ def test_missing_chat_template_is_named(model) -> None:
     with pytest.raises(ModelError, match="no chat template"):
         forward_features(model, Bare(), ROWS)
     assert forward_features(model, Bare(), ROWS, empty_prompt_ids=[1, 2]) == forward_features(model, Tokenizer(), ROWS)
-
-
-def test_text_loss_is_the_mean_over_tokens(model) -> None:
-    texts = ["abc", "defgh", "x"]
-    scored = token_losses(model, [Tokenizer()(text)["input_ids"] for text in texts[:2]], pad_id=0)
-    expected = np.concatenate([nll for nll, _ in scored]).mean()
-    assert text_loss(model, Tokenizer(), texts) == pytest.approx(expected)
-    assert math.isnan(text_loss(model, Tokenizer(), ["x"]))
-    assert math.isfinite(text_loss(model, Tokenizer()))

@@ -118,37 +118,40 @@ def test_recorder_prefers_the_norm_before_clipping_and_survives_missing_gradient
 
 
 @pytest.mark.parametrize("broken_off", [False, True])
-def test_recorder_compares_a_gradient_with_the_sum_of_those_that_it_saw(broken_off: bool) -> None:
+def test_recorder_compares_the_slices_gradient_with_the_sum_of_the_steps(broken_off: bool) -> None:
     import torch
 
     weight = torch.nn.Parameter(torch.ones(2))
     model = torch.nn.ParameterList([weight])
-    recorder = ProbeRecorder(steps=3, sum_gradients=True)
+    recorder = ProbeRecorder(steps=3)
     recorder.snapshot(model)
+    weight.grad = torch.tensor([0.0, -2.0])
+    recorder.observe_dev_gradient(model)
     for gradient in ([1.0, 0.0], [1.0, 3.0], [2.0, 0.0], [50.0, -50.0]):  # the last came after the probe
         weight.grad = torch.tensor(gradient)
         recorder.observe_gradients(model)
         recorder.observe_step(1.0)
         if broken_off:
             tensors, values = recorder.state()
-            recorder = ProbeRecorder(steps=3, sum_gradients=True)
+            recorder = ProbeRecorder(steps=3)
             recorder.restore({name: tensor.clone() for name, tensor in tensors.items()}, values)
-    recorder.finish(model)
-    weight.grad = torch.tensor([0.0, -2.0])  # beside (4, 3)
-    assert recorder.agreement(model) == pytest.approx(-0.6)
-    assert math.isnan(recorder.agreement(model)), "the sum is gone"
-    assert "gradient_sum" not in recorder.state()[0]
+        if recorder.full:
+            recorder.finish(model)
+    assert recorder.trace().dev_agreement == pytest.approx(-0.6)  # (0, −2) beside (4, 3)
+    assert not {"gradient_sum", "dev_gradient"} & set(recorder.state()[0]), "they are let go of"
 
 
-def test_recorder_keeps_no_sum_that_nobody_asks_for() -> None:
+def test_recorder_keeps_no_sum_without_a_slice() -> None:
     import torch
 
-    weight = torch.nn.Parameter(torch.ones(2))
-    recorder = ProbeRecorder(steps=2)
-    weight.grad = torch.ones(2)
-    recorder.observe_gradients(torch.nn.ParameterList([weight]))
-    assert math.isnan(recorder.agreement(torch.nn.ParameterList([weight])))
+    model = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(2))])
+    recorder = ProbeRecorder(steps=1)
+    model[0].grad = torch.ones(2)
+    recorder.observe_gradients(model)
     assert "gradient_sum" not in recorder.state()[0]
+    recorder.observe_step(1.0)
+    recorder.finish(model)
+    assert math.isnan(recorder.trace().dev_agreement)
 
 
 def test_recorder_does_not_change_training() -> None:
