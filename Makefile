@@ -36,6 +36,7 @@ benchmark: venv  ## the figures of docs/benchmarks.md; give the machine to it al
 	python -m benchmarks.step_time
 	python -m benchmarks.evaluation
 	python -m benchmarks.overheads
+	python -m benchmarks.dev_slice
 
 kill-sweep: venv  ## 200 SIGKILLs over sweeps of 40 fine-tunes; about half an hour
 	python -m benchmarks.kill_sweep 200

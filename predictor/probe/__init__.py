@@ -6,10 +6,13 @@ first optimizer steps. Importing this package imports no torch; a function that 
 
 from __future__ import annotations
 
+import predictor.probe.dev_slice  # noqa: F401 - registers its features
+from predictor.probe.comparison import FirstLook, answer_sequels, look_again, look_first, text_sequels
 from predictor.probe.embed import embed_features
 from predictor.probe.encoder import Encoder
 from predictor.probe.feature import FEATURES, Feature, explain, lookup
-from predictor.probe.forward import RenderedRow, forward_features, text_loss
+from predictor.probe.forward import RenderedRow, answer_marks, forward_features
+from predictor.probe.losses import Marks
 from predictor.probe.recorder import ProbeRecorder
 from predictor.probe.static import static_features
 from predictor.probe.train import Trace, train_features
@@ -18,14 +21,20 @@ __all__ = [
     "FEATURES",
     "Encoder",
     "Feature",
+    "FirstLook",
+    "Marks",
     "ProbeRecorder",
     "RenderedRow",
     "Trace",
+    "answer_marks",
+    "answer_sequels",
     "embed_features",
     "explain",
     "forward_features",
+    "look_again",
+    "look_first",
     "lookup",
     "static_features",
-    "text_loss",
+    "text_sequels",
     "train_features",
 ]

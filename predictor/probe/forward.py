@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from predictor.errors import DataError, ModelError
+from predictor.probe.batching import BATCH_TOKENS, batches, pad_id_of, padded
 from predictor.probe.feature import measure
-from predictor.probe.generic_text import GENERIC_TEXTS
-from predictor.probe.losses import Losses
+from predictor.probe.losses import UNMARKED, Losses, Marks
 from predictor.probe.sample import sample
-
-if TYPE_CHECKING:
-    import torch
 
 ROWS = 128
 """Rows that go through the base model at most."""
-BATCH_TOKENS = 4096
-"""Tokens of one forward pass, padding included; bounds the memory that the logits take."""
 
 
 class RenderedRow(Protocol):
@@ -43,6 +38,7 @@ def forward_features(
     *,
     empty_prompt_ids: Sequence[int] | None = None,
     most: int = ROWS,
+    dev: Marks | None = None,
 ) -> dict[str, float]:
     """The features of tier `forward` by name, except the zero-shot score, which needs generation.
 
@@ -55,6 +51,7 @@ def forward_features(
         rows: the training rows as token ids; those without a completion are left out.
         empty_prompt_ids: the prompt that says nothing; None renders an empty user turn with the chat template.
         most: rows that are read at most, the same ones every time.
+        dev: of the same model on the development slice, by :func:`answer_marks`; None without a slice.
 
     Raises:
         DataError: no row has a completion. ModelError: the tokenizer has no chat template and no empty prompt is given.
@@ -69,7 +66,7 @@ def forward_features(
     empty = list(_empty_prompt(tokenizer) if empty_prompt_ids is None else empty_prompt_ids)
     full = [[*row.prompt_ids, *row.completion_ids] for row in usable]
     alone = [[*empty, *row.completion_ids] for row in usable]
-    scored = token_losses(model, full + alone, pad_id=_pad_id(tokenizer))
+    scored = token_losses(model, full + alone, pad_id=pad_id_of(tokenizer))
     answers, hits, texts, unconditional = [], [], [], []
     for row, (nll, hit), (nll_alone, _) in zip(usable, scored[: len(full)], scored[len(full) :], strict=True):
         # The first token of a sequence has no predecessor and no loss: with an empty prompt of no tokens at all, the
@@ -83,17 +80,19 @@ def forward_features(
         unconditional.append(nll_alone[-length:])
     if not answers:
         raise DataError("no row has an answer token after another token", rule="prompts of at least one token")
-    return measure("forward", Losses(answers, hits, texts, unconditional))
+    return measure("forward", Losses(answers, hits, texts, unconditional, dev or UNMARKED))
 
 
-def text_loss(model: Any, tokenizer: Any, texts: Sequence[str] = GENERIC_TEXTS) -> float:
-    """Mean loss over all tokens of plain texts, in nats per token; NaN when no text has two tokens.
-
-    Called before the first and after the last step that the probe watches, its rise is the forgetting proxy.
-    """
-    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-    scored = token_losses(model, [row for row in ids if len(row) > 1], pad_id=_pad_id(tokenizer))
-    return float(np.concatenate([nll for nll, _ in scored]).mean()) if scored else float("nan")
+def answer_marks(model: Any, tokenizer: Any, rows: Sequence[RenderedRow], batch_tokens: int = BATCH_TOKENS) -> Marks:
+    """How well a model says the right answers of `rows` when each token is put before it; NaN of none."""
+    usable = [row for row in rows if len(row.prompt_ids) and len(row.completion_ids)]
+    full = [[*row.prompt_ids, *row.completion_ids] for row in usable]
+    scored = token_losses(model, full, pad_id=pad_id_of(tokenizer), batch_tokens=batch_tokens)
+    lengths = [len(row.completion_ids) for row in usable]
+    return Marks.of(
+        [nll[-length:] for (nll, _), length in zip(scored, lengths, strict=True)],
+        [hit[-length:] for (_, hit), length in zip(scored, lengths, strict=True)],
+    )
 
 
 def token_losses(
@@ -112,8 +111,8 @@ def token_losses(
     model.eval()
     try:
         with torch.inference_mode():
-            for batch in _batches([len(sequence) for sequence in sequences], batch_tokens):
-                ids, mask = _padded([sequences[index] for index in batch], pad_id, device)
+            for batch in batches([len(sequence) for sequence in sequences], batch_tokens):
+                ids, mask = padded([sequences[index] for index in batch], pad_id, device)
                 logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
                 for place, index in enumerate(batch):
                     length = len(sequences[index])
@@ -124,37 +123,6 @@ def token_losses(
     finally:
         model.train(was_training)
     return results
-
-
-def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices of sequences of similar length, at most `batch_tokens` with padding; those under two tokens are left."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        if lengths[index] < 2:
-            continue
-        if batch and (len(batch) + 1) * lengths[batch[0]] > batch_tokens:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-def _padded(rows: Sequence[Sequence[int]], pad_id: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask padded on the right, shape (rows, longest row)."""
-    import torch
-
-    ids = torch.full((len(rows), max(map(len, rows))), pad_id, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for place, row in enumerate(rows):
-        ids[place, : len(row)] = torch.tensor(row, dtype=torch.long)
-        mask[place, : len(row)] = 1
-    return ids.to(device), mask.to(device)
-
-
-def _pad_id(tokenizer: Any) -> int:
-    """Padding is masked, so any token will do where the tokenizer names none."""
-    return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
 
 
 def _empty_prompt(tokenizer: Any) -> list[int]:

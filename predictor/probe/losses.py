@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -19,6 +20,35 @@ _FLOOR = 1e-3
 
 
 @dataclass(frozen=True)
+class Marks:
+    """How well a model says right answers when each of their tokens is put before it (teacher forcing).
+
+    Attributes:
+        loss: mean over all answer tokens, in nats.
+        token_accuracy: share of the answer tokens that were the model's first choice.
+        row_accuracy: share of the answers of which all tokens were.
+    """
+
+    loss: float = math.nan
+    token_accuracy: float = math.nan
+    row_accuracy: float = math.nan
+
+    @classmethod
+    def of(cls, losses: Sequence[np.ndarray], hits: Sequence[np.ndarray]) -> Marks:
+        """From the losses and hits of each answer's tokens; NaN of no answers."""
+        if not losses:
+            return cls()
+        every = np.concatenate(hits)
+        return cls(
+            float(np.concatenate(losses).mean()), float(every.mean()), float(np.mean([row.all() for row in hits]))
+        )
+
+
+UNMARKED: Final = Marks()
+"""Of no answers: NaN."""
+
+
+@dataclass(frozen=True)
 class Losses:
     """Token losses of the untouched base model, in nats, row by row.
 
@@ -27,12 +57,14 @@ class Losses:
         hits: whether each answer token was the model's first choice, same shapes.
         texts: of every token of prompt and answer that has a predecessor, shape (tokens − 1,).
         unconditional: of the answer's tokens given an empty prompt, shape (answer tokens,).
+        dev: of the same model on the development slice.
     """
 
     answers: Sequence[np.ndarray]
     hits: Sequence[np.ndarray]
     texts: Sequence[np.ndarray]
     unconditional: Sequence[np.ndarray]
+    dev: Marks = UNMARKED
 
 
 @feature(

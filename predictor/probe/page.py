@@ -6,10 +6,12 @@ from predictor.config import TIERS
 from predictor.probe.feature import FEATURES
 
 _PRICE = {
-    "static": "reading the rows; no model",
+    "static": "reading the rows and the development slice; no model",
     "embed": "a sentence encoder over at most 128 rows of each dataset",
-    "forward": "forward passes of the untouched base model over at most 128 rows, and answers to a development slice",
-    "train": "the first `probe_steps` optimizer steps of the very fine-tune, and answers to a development slice",
+    "forward": "forward passes of the untouched base model over at most 128 rows and the development slice, and "
+    "answers to the slice",
+    "train": "the first `probe_steps` optimizer steps of the very fine-tune, three forward passes and one backward "
+    "pass over the development slice, and answers to it",
 }
 
 
@@ -23,6 +25,10 @@ def features_page() -> str:
         "Tokens of the static tier are words without case and punctuation, and single characters in Chinese and\n"
         "Japanese; they do not depend on the base model. Tokens of the forward and train tiers are the base model's.\n"
         "Rows are sampled without a seed: the features of a dataset do not change between runs.\n",
+        "The development slice holds `dev_limit` questions of the evaluation file with their answers. They share no\n"
+        "passage with the scored questions, whose answers the probe does not read. What the slice costs in the\n"
+        "forward and train tiers is `cost/probe_dev_s`, a part of their seconds; what its size buys is in\n"
+        "[benchmarks.md](benchmarks.md).\n",
         "This page is generated from `predictor.probe.FEATURES`; a test keeps the two equal.\n",
     ]
     for tier in TIERS:

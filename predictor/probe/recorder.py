@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 class ProbeRecorder:
     """Collects a :class:`~predictor.probe.train.Trace` over the first `steps` optimizer steps.
 
-    Call in this order: :meth:`snapshot` before the first step; for every step :meth:`observe_gradients` when the
-    gradients are complete and the optimizer has not stepped yet, then :meth:`observe_step` with the step's loss; when
-    :attr:`full`, :meth:`finish`, which lets go of the tensors. Calls after that do nothing.
+    Call in this order: :meth:`snapshot`, and :meth:`observe_dev_gradient` where there is a development slice, before
+    the first step; for every step :meth:`observe_gradients` when the gradients are complete and the optimizer has not
+    stepped yet, then :meth:`observe_step` with the step's loss; when :attr:`full`, :meth:`finish`, which lets go of the
+    tensors. Calls after that do nothing.
 
-    It keeps two copies of the trainable parameters, three while it compares two gradients, and no value leaves the
-    device before :meth:`trace`, so a GPU is never made to wait. Where they are many, it looks at a fixed sample of them
-    and gives estimates: see :mod:`predictor.probe.places`.
+    It keeps two copies of the trainable parameters, three while it compares two gradients, two more with a development
+    slice, and no value leaves the device before :meth:`trace`, so a GPU is never made to wait. Where they are
+    many, it looks at a fixed sample of them and gives estimates: see :mod:`predictor.probe.places`.
 
     Args:
         steps: optimizer steps to watch.
@@ -38,6 +39,9 @@ class ProbeRecorder:
         self._start: torch.Tensor | None = None
         self._initial_norm: torch.Tensor | None = None
         self._update_norm: torch.Tensor | None = None
+        self._dev_gradient: torch.Tensor | None = None
+        self._gradient_sum: torch.Tensor | None = None
+        self._dev_agreement: torch.Tensor | None = None
         self._stride: int | None = None
 
     @property
@@ -50,6 +54,10 @@ class ProbeRecorder:
         self._start = self._seen(model)
         self._initial_norm = self._start.norm()
 
+    def observe_dev_gradient(self, model: Any) -> None:
+        """Remember the gradient that lies in the model: that of the loss on the development slice."""
+        self._dev_gradient = self._seen(model, gradients=True)
+
     def observe_gradients(self, model: Any) -> None:
         """Compare this step's gradient with the one before. Clipping may have happened: it does not turn a gradient."""
         if self.full:
@@ -61,6 +69,9 @@ class ProbeRecorder:
             self._cosines.append(self._previous @ gradient / (self._norms[-1] * norm))
         self._norms.append(norm)
         self._previous = gradient
+        if self._dev_gradient is not None:
+            # A copy: the gradient itself is the one that the next is compared with.
+            self._gradient_sum = gradient.clone() if self._gradient_sum is None else self._gradient_sum.add_(gradient)
 
     def observe_step(self, loss: float, grad_norm: float | None = None) -> None:
         """Note the loss of the step and the norm of its gradient before clipping.
@@ -74,16 +85,22 @@ class ProbeRecorder:
             self._reported_norms.append(None if grad_norm is None else float(grad_norm))
 
     def finish(self, model: Any) -> None:
-        """Measure how far the trainable parameters have moved since :meth:`snapshot`, and free the copies."""
+        """Measure how far the trainable parameters have moved since :meth:`snapshot` and whether the steps pulled to
+        where the development slice does, and free the copies."""
         self._previous = None
         if self._start is not None:
             self._update_norm = self._seen(model).sub_(self._start).norm()
         self._start = None
+        dev, steps = self._dev_gradient, self._gradient_sum
+        if dev is not None and steps is not None:
+            self._dev_agreement = dev @ steps / (dev.norm() * steps.norm())
+        self._dev_gradient = self._gradient_sum = None
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """All that was seen so far, as tensors by name and JSON values, for :meth:`restore`.
 
-        Before :meth:`finish` the tensors hold two copies, float32, of the parameters that are looked at.
+        Before :meth:`finish` the tensors hold two copies, float32, of the parameters that are looked at; four with a
+        development slice.
         """
         import torch
 
@@ -92,6 +109,9 @@ class ProbeRecorder:
             "start": self._start,
             "initial_norm": self._initial_norm,
             "update_norm": self._update_norm,
+            "dev_gradient": self._dev_gradient,
+            "gradient_sum": self._gradient_sum,
+            "dev_agreement": self._dev_agreement,
         }
         tensors = {name: tensor for name, tensor in single.items() if tensor is not None}
         tensors |= {n: torch.stack(seen) for n, seen in (("norms", self._norms), ("cosines", self._cosines)) if seen}
@@ -109,11 +129,17 @@ class ProbeRecorder:
         self._stride = values.get("stride", 1)
         self._previous, self._start = tensors.get("previous"), tensors.get("start")
         self._initial_norm, self._update_norm = tensors.get("initial_norm"), tensors.get("update_norm")
+        self._dev_gradient, self._gradient_sum = tensors.get("dev_gradient"), tensors.get("gradient_sum")
+        self._dev_agreement = tensors.get("dev_agreement")
         self._norms = list(tensors["norms"]) if "norms" in tensors else []
         self._cosines = list(tensors["cosines"]) if "cosines" in tensors else []
 
-    def trace(self, *, generic_loss_before: float = math.nan, generic_loss_after: float = math.nan) -> Trace:
-        """What was seen so far. The losses on everyday text are measured by the caller, who owns the model."""
+    def trace(self, **measured: Any) -> Trace:
+        """What was seen so far.
+
+        Args:
+            measured: the fields of the trace that the caller, who owns the model, has measured.
+        """
         scale = math.sqrt(self._stride or 1)
         seen = [scale * float(norm) for norm in self._norms]
         norms = [
@@ -126,8 +152,8 @@ class ProbeRecorder:
             grad_cosines=[float(cosine) for cosine in self._cosines],
             initial_norm=math.nan if self._initial_norm is None else scale * float(self._initial_norm),
             update_norm=math.nan if self._update_norm is None else scale * float(self._update_norm),
-            generic_loss_before=generic_loss_before,
-            generic_loss_after=generic_loss_after,
+            dev_agreement=math.nan if self._dev_agreement is None else float(self._dev_agreement),
+            **measured,
         )
 
     def _seen(self, model: Any, *, gradients: bool = False) -> torch.Tensor:

@@ -41,6 +41,7 @@ class Texts:
         contexts: the passage of each row; None where a row has none.
         distinct_rows, distinct_prompts: counted over the whole dataset, without regard to case and white space.
         conflicting_rows: rows of the whole dataset whose prompt occurs with more than one answer.
+        dev: the texts of the development slice, whose answers are those that the task wants; None without a slice.
     """
 
     size: int
@@ -51,6 +52,7 @@ class Texts:
     distinct_rows: int
     distinct_prompts: int
     conflicting_rows: int
+    dev: Texts | None = None
 
     @cached_property
     def prompt_tokens(self) -> list[list[str]]:
@@ -79,8 +81,11 @@ class Texts:
         return np.array([len(row) for row in self.answer_tokens], dtype=float)
 
 
-def read(examples: Sequence[Example], task: Task, most: int = READ_ROWS) -> Texts:
+def read(examples: Sequence[Example], task: Task, most: int = READ_ROWS, dev: Sequence[Example] = ()) -> Texts:
     """The texts of a sample of at most `most` rows, with the counts that need all rows.
+
+    Args:
+        dev: the development slice.
 
     Raises:
         DataError: no rows.
@@ -102,6 +107,7 @@ def read(examples: Sequence[Example], task: Task, most: int = READ_ROWS) -> Text
         distinct_rows=sum(len(accepted) for accepted in answers_of.values()),
         distinct_prompts=len(answers_of),
         conflicting_rows=sum(len(answers_of[prompt]) > 1 for prompt in prompt_of),
+        dev=read(dev, task, most) if dev else None,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from predictor.errors import TrainingError
 from predictor.probe.feature import FEATURES, HEADLINE, Feature, feature, measure
+from predictor.probe.losses import UNMARKED, Marks
 
 _TUNEAHEAD = "TuneAhead (arXiv 2606.17660), probe features"
 
@@ -26,6 +27,11 @@ class Trace:
         update_norm: norm of their change over all k steps.
         generic_loss_before, generic_loss_after: loss on everyday text before the first and after the last step, in
             nats per token; NaN when not measured.
+        dev_loss_before: loss of the untouched base on the development slice's answers, in nats per token.
+        dev_after: of the model after the last step on the same answers.
+        dev_agreement: cosine of the gradient of the slice's loss before the first step with the sum of the steps' own.
+        dev_divergence, generic_divergence: KL of the untouched base from the model after the last step, in nats per
+            token, on the slice's answers and on everyday text.
     """
 
     losses: Sequence[float]
@@ -35,6 +41,11 @@ class Trace:
     update_norm: float = math.nan
     generic_loss_before: float = math.nan
     generic_loss_after: float = math.nan
+    dev_loss_before: float = math.nan
+    dev_after: Marks = UNMARKED
+    dev_agreement: float = math.nan
+    dev_divergence: float = math.nan
+    generic_divergence: float = math.nan
 
 
 def train_features(trace: Trace) -> dict[str, float]:

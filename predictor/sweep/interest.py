@@ -40,7 +40,7 @@ def interest_of(predict: Predict, sign: float, plan: Plan, progress: Progress) -
             config = plan.config(point.dataset, point.base_model, plan.seeds[0], point.hp)
             if point.dataset not in static:
                 materials = gather(config)
-                static[point.dataset] = static_features(materials.train, materials.task)
+                static[point.dataset] = static_features(materials.train, materials.task, dev=materials.dev)
                 progress.advance(1)
             hp = config.hyperparameters
             probed = RunRecord(method=hp.method.name, hp=hp.logged(), probe=static[point.dataset])

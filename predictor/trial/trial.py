@@ -20,7 +20,7 @@ from predictor.models.answers import Evaluation, evaluate
 from predictor.models.base_model import BaseModel, load_base_model, planned_digest
 from predictor.models.device import detect
 from predictor.models.render import RenderedRow, render_rows, within_length
-from predictor.probe import Encoder, embed_features, forward_features, static_features, train_features
+from predictor.probe import Encoder, answer_marks, embed_features, forward_features, static_features, train_features
 from predictor.progress import SILENT, Progress
 from predictor.schema import DatasetUse, RunRecord, encode, keys
 from predictor.schema.families import family_of
@@ -102,7 +102,7 @@ class Trial:
 
     @cached_property
     def dev_rows(self) -> list[RenderedRow]:
-        """The development slice as token ids, as far as it fits; only the eval/loss curve needs it."""
+        """The development slice as token ids, as far as it fits: for the eval/loss curve and the probe."""
         if not self.materials.dev:
             return []
         rendered = render_rows(self.materials.dev, self.materials.task, self.base.tokenizer)
@@ -195,7 +195,7 @@ class Trial:
         self._progress.stage("probe", len(tiers))
         if "static" in tiers:
             with self.watch.part("probe_static"):
-                self.features |= static_features(m.train, m.task)
+                self.features |= static_features(m.train, m.task, dev=m.dev)
         if "embed" in tiers:
             encoder = Encoder()
             with self.watch.part("probe_embed"):
@@ -204,9 +204,12 @@ class Trial:
         if "forward" in tiers:
             base, rows = self.base, self.rows
             with self.watch.part("probe_forward"):
-                self.features |= forward_features(base.model, base.tokenizer, rows)
+                with self.watch.part("probe_dev"):
+                    dev = answer_marks(base.model, base.tokenizer, self.dev_rows)
+                self.features |= forward_features(base.model, base.tokenizer, rows, dev=dev)
                 if m.dev:
-                    zero_shot = evaluate(base.model, base, m.task, m.dev)
+                    with self.watch.part("probe_dev"):
+                        zero_shot = evaluate(base.model, base, m.task, m.dev)
                     self.features[f"zero_shot_{m.task.headline}"] = zero_shot.scores.values[m.task.headline]
 
     def train(self, on_log: Callable[[int, Mapping[str, float]], None], *, probe_only: bool = False) -> Tuned:
@@ -221,7 +224,11 @@ class Trial:
             DataError, TrainingError: nothing fits, or the loss is not a number.
         """
         m, base = self.materials, self.base
-        first = FirstSteps(self.probe_steps, base, m.task, m.dev) if self.probe_steps else None
+        first = None
+        if self.probe_steps:
+            # The slice's gradient takes the memory that a training step takes.
+            pass_tokens = self.plan.per_device_batch_size * max(row.length for row in self.rows)
+            first = FirstSteps(self.probe_steps, base, m.task, m.dev, self.dev_rows, pass_tokens)
         stop = self.probe_steps if probe_only else None
         self._checkpoints = None if probe_only else self._open_checkpoints()
         self._progress.stage("first steps" if probe_only else "train", stop or self.plan.max_steps)
@@ -248,6 +255,7 @@ class Trial:
             self.features |= train_features(first.trace())
             self.features |= first.scores
             self.watch.add("probe_train", first.seconds)
+            self.watch.add("probe_dev", first.dev_seconds)
             own_work = first.own_seconds
         self.watch.add("train", tuned.seconds - own_work)
         if self._checkpoints is not None:

@@ -63,7 +63,7 @@ def tune(
         if cut(step, values):
             raise Cut
 
-    first = FirstSteps(PROBE_STEPS, base, QA, examples[rows:])
+    first = FirstSteps(PROBE_STEPS, base, QA, examples[rows:], rendered[rows:])
     tuned = train(
         base,
         rendered[:rows],

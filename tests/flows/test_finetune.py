@@ -19,6 +19,7 @@ from predictor.probe import FEATURES, lookup
 from predictor.schema import RunRecord, keys
 from predictor.tracking import read_record, read_records
 from predictor.trial.config import FinetuneConfig, config_of, finetune_config, hyperparameters_of
+from predictor.trial.trial import Trial
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -96,6 +97,49 @@ def test_a_probe_changes_nothing_in_the_run_that_it_watches(config: FinetuneConf
     losses = [[m.value for m in MlflowClient().get_metric_history(r.run_id, "train/loss")] for r in (watched, plain)]
     assert losses[0] == losses[1]
     assert watched.scores == plain.scores
+
+
+def test_a_probe_of_all_weights_sees_the_numbers_of_the_full_run_too(config: FinetuneConfig):
+    whole = config.replace(method="full", learning_rate=1e-3)
+    full, probe = finetune(whole), probe_dataset(whole)
+    assert probe.probe == full.probe
+    assert probe.probe["dev_divergence"] > 0
+    assert probe.probe["generic_divergence"] > 0
+    assert finetune(whole.replace(tiers="static")).scores == full.scores
+
+
+def test_the_slice_is_measured_before_and_after_and_its_price_is_said(config: FinetuneConfig):
+    record = probe_dataset(config)
+    assert all(math.isfinite(value) for value in record.probe.values())
+    fall = record.probe["dev_initial_loss"] - record.probe["dev_early_loss"]
+    assert record.probe["dev_loss_fall"] == pytest.approx(fall, abs=1e-5)
+    assert record.probe["dev_divergence"] > 0
+    assert record.probe["generic_divergence"] > 0
+    assert -1 <= record.probe["dev_gradient_agreement"] <= 1
+    assert 0 < record.costs["probe_dev_s"] < record.costs["probe_forward_s"] + record.costs["probe_train_s"]
+
+
+def test_a_slice_adds_numbers_and_moves_none(config: FinetuneConfig):
+    without, beside = probe_dataset(config.replace(dev_limit=0)), probe_dataset(config)
+    missing = {name for name, value in without.probe.items() if math.isnan(value)}
+    assert missing == {name for name in without.probe if name.startswith("dev_") or name.endswith("_shift")}
+    assert {name: value for name, value in without.probe.items() if name not in missing} == {
+        name: beside.probe[name] for name in without.probe if name not in missing
+    }
+    assert without.costs["probe_dev_s"] < beside.costs["probe_dev_s"]
+
+
+def test_no_answer_of_a_scored_question_reaches_a_feature(config: FinetuneConfig):
+    def features(answer: str | None) -> dict[str, float]:
+        trial = Trial(config.replace(tiers=",".join(TIERS)))
+        if answer is not None:
+            scored = [dataclasses.replace(example, answers=(answer,)) for example in trial.materials.scored]
+            trial.materials = dataclasses.replace(trial.materials, scored=tuple(scored))
+        trial.look()
+        trial.train(lambda step, values: None, probe_only=True)
+        return trial.features
+
+    assert features("anything else") == features(None)
 
 
 def test_each_tier_brings_its_features_and_its_price(config: FinetuneConfig):
@@ -180,8 +224,6 @@ def test_a_nan_loss_leaves_a_failed_run_and_no_score(config: FinetuneConfig, tmp
 
 
 def test_an_interruption_ends_the_run_killed(config: FinetuneConfig, monkeypatch: pytest.MonkeyPatch):
-    from predictor.trial.trial import Trial
-
     def interrupted(self: Trial, *args: object, **kwargs: object):
         raise KeyboardInterrupt
 

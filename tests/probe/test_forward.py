@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from predictor.errors import DataError, ModelError
-from predictor.probe import FEATURES, forward_features, text_loss
+from predictor.probe import FEATURES, answer_marks, forward_features
 from predictor.probe.feature import measure
 from predictor.probe.forward import token_losses
-from predictor.probe.losses import Losses
+from predictor.probe.losses import Losses, Marks
 from tests.probe.builders import Rendered, Tokenizer, tiny_model
 
 ROWS = [Rendered([5, 6, 7, 8], [9, 10]), Rendered([5, 6], [11, 12, 13]), Rendered(list(range(3, 30)), [40])]
@@ -29,6 +29,7 @@ def test_features_worked_out_by_hand() -> None:
         hits=[np.array([True, True]), np.array([False])],
         texts=[np.array([ln(4), ln(4)]), np.array([ln(16)])],
         unconditional=[np.array([ln(8), ln(2)]), np.array([ln(8)])],
+        dev=Marks.of([np.array([1.0, 2.0]), np.array([6.0])], [np.array([True, False]), np.array([True])]),
     )
     features = measure("forward", losses)
     assert features["initial_loss"] == pytest.approx(5 / 3 * ln(2))  # over three tokens
@@ -40,6 +41,9 @@ def test_features_worked_out_by_hand() -> None:
     assert features["instruction_following_difficulty"] == pytest.approx((1 / 2 + 1) / 2)
     assert features["prompt_information"] == pytest.approx(ln(2) / 2)
     assert features["unhelpful_prompt_rate"] == 0.5
+    assert features["dev_initial_loss"] == 3.0
+    assert features["dev_initial_token_accuracy"] == pytest.approx(2 / 3)
+    assert features["dev_initial_row_accuracy"] == 0.5
 
 
 def test_losses_that_are_not_finite_or_vanish_give_nan() -> None:
@@ -80,10 +84,22 @@ def test_initial_loss_is_the_models_own_training_loss(model) -> None:
     model.eval()
     with torch.no_grad():
         expected = float(model(ids, labels=labels).loss)
-    features = forward_features(model, Tokenizer(), [row])
+    features = forward_features(model, Tokenizer(), [row], dev=answer_marks(model, Tokenizer(), [row]))
     assert features["initial_loss"] == pytest.approx(expected, abs=1e-5)
+    for name in ("loss", "token_accuracy", "row_accuracy"):
+        assert features[f"dev_initial_{name}"] == pytest.approx(features[f"initial_{name}"], abs=1e-6)
     assert set(features) == {name for name, entry in FEATURES if entry.tier == "forward" and entry.compute}
     assert all(math.isfinite(value) for value in features.values())
+
+
+def test_a_slice_changes_no_other_number_and_without_one_its_own_are_nan(model) -> None:
+    alone = forward_features(model, Tokenizer(), ROWS)
+    beside = forward_features(model, Tokenizer(), ROWS, dev=answer_marks(model, Tokenizer(), ROWS[:2]))
+    about_dev = {name for name in alone if name.startswith("dev_")}
+    assert len(about_dev) == 3
+    for name in alone:
+        assert math.isnan(alone[name]) if name in about_dev else alone[name] == beside[name], name
+    assert math.isnan(answer_marks(model, Tokenizer(), [Rendered([5], []), Rendered([], [6])]).loss)
 
 
 def test_prompt_that_says_nothing_is_no_help(model) -> None:
@@ -128,12 +144,3 @@ def test_missing_chat_template_is_named(model) -> None:
     with pytest.raises(ModelError, match="no chat template"):
         forward_features(model, Bare(), ROWS)
     assert forward_features(model, Bare(), ROWS, empty_prompt_ids=[1, 2]) == forward_features(model, Tokenizer(), ROWS)
-
-
-def test_text_loss_is_the_mean_over_tokens(model) -> None:
-    texts = ["abc", "defgh", "x"]
-    scored = token_losses(model, [Tokenizer()(text)["input_ids"] for text in texts[:2]], pad_id=0)
-    expected = np.concatenate([nll for nll, _ in scored]).mean()
-    assert text_loss(model, Tokenizer(), texts) == pytest.approx(expected)
-    assert math.isnan(text_loss(model, Tokenizer(), ["x"]))
-    assert math.isfinite(text_loss(model, Tokenizer()))

@@ -121,6 +121,52 @@ def test_wrong_answers_stand_away_from_what_was_asked() -> None:
     assert math.isnan(static_features([row("c", "q", "nowhere")], QA)["question_near_answer_coverage"])
 
 
+FORM = {name for name, entry in FEATURES if entry.unit.startswith("difference of")}
+
+
+def test_the_form_of_the_answers_is_compared_with_that_of_the_slice() -> None:
+    passage = "Mira Oduya bakes 12 loaves of bread in Lund."
+    training = [row(passage, "q", "Mira Oduya bakes bread."), row(passage, "q", "Lund")]
+    dev = [
+        row(passage, "q", "Mira Oduya"),
+        row(passage, "q", "12"),
+        row(passage, "q", "Lund"),
+        row(passage, "q", "U.S."),
+    ]
+    features = static_features(training, QA, dev=dev)
+    # Words of the training answers: 4 and 1; of the slice's: 2, 1, 1, 2.
+    assert features["answer_length_shift"] == pytest.approx(math.log(4) / 2 - math.log(2) / 2)
+    assert features["answer_span_shift"] == 1 / 2 - 3 / 4
+    assert features["answer_sentence_shift"] == 1 / 2 - 0
+    assert features["answer_single_word_shift"] == 1 / 2 - 2 / 4
+    # Visible characters: 20 + 4 of the training answers, 9 + 2 + 4 + 4 of the slice's.
+    assert features["answer_digit_shift"] == pytest.approx(0 - 2 / 19)
+    assert features["answer_punctuation_shift"] == pytest.approx(1 / 24 - 2 / 19)
+    assert all(value == 0.0 for name, value in static_features(dev, QA, dev=dev).items() if name in FORM)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ("He lives in Lund.", True),
+        ("“Does he live there?”", True),
+        ("他住在隆德。", True),
+        ("He lives in Lund", False),
+        ("Dr. No.", False),
+        ("", False),
+    ],
+)
+def test_what_counts_as_a_sentence(answer: str, sentence: bool) -> None:
+    assert static_features([row("c", "q", answer)], QA, dev=[HARBOUR])["answer_sentence_shift"] == float(sentence)
+
+
+def test_a_slice_changes_no_other_number_and_without_one_its_own_are_nan() -> None:
+    alone, beside = static_features([HARBOUR, BAKER], QA), static_features([HARBOUR, BAKER], QA, dev=[CHINESE])
+    assert len(FORM) == 6
+    for name in alone:
+        assert math.isnan(alone[name]) if name in FORM else alone[name] == beside[name], name
+
+
 def test_chinese_is_read_by_character() -> None:
     features = static_features([CHINESE], QA)
     assert features["answer_length_mean"] == 4

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from predictor.errors import TrainingError
-from predictor.probe import FEATURES, ProbeRecorder, Trace, places, train_features
+from predictor.probe import FEATURES, Marks, ProbeRecorder, Trace, places, train_features
 from tests.memory import growth
 from tests.probe.builders import tiny_model
 
@@ -21,6 +21,11 @@ def test_values_worked_out_by_hand() -> None:
         update_norm=1.0,
         generic_loss_before=2.0,
         generic_loss_after=2.25,
+        dev_loss_before=3.0,
+        dev_after=Marks(loss=1.25, token_accuracy=0.5, row_accuracy=0.25),
+        dev_agreement=-0.5,
+        dev_divergence=0.75,
+        generic_divergence=0.125,
     )
     features = train_features(trace)
     assert features["early_loss"] == 1.5
@@ -30,6 +35,13 @@ def test_values_worked_out_by_hand() -> None:
     assert features["gradient_consistency"] == pytest.approx(0.3)
     assert features["parameter_change"] == 0.1
     assert features["forgetting_proxy"] == 0.25
+    assert features["dev_early_loss"] == 1.25
+    assert features["dev_early_token_accuracy"] == 0.5
+    assert features["dev_early_row_accuracy"] == 0.25
+    assert features["dev_loss_fall"] == 1.75
+    assert features["dev_gradient_agreement"] == -0.5
+    assert features["dev_divergence"] == 0.75
+    assert features["generic_divergence"] == 0.125
     assert set(features) == {name for name, entry in FEATURES if entry.tier == "train" and entry.compute}
 
 
@@ -103,6 +115,43 @@ def test_recorder_prefers_the_norm_before_clipping_and_survives_missing_gradient
     assert trace.grad_norms == [7.0, 0.0]
     assert math.isnan(trace.grad_cosines[0])
     assert math.isnan(train_features(trace)["parameter_change"])  # there was no snapshot
+
+
+@pytest.mark.parametrize("broken_off", [False, True])
+def test_recorder_compares_the_slices_gradient_with_the_sum_of_the_steps(broken_off: bool) -> None:
+    import torch
+
+    weight = torch.nn.Parameter(torch.ones(2))
+    model = torch.nn.ParameterList([weight])
+    recorder = ProbeRecorder(steps=3)
+    recorder.snapshot(model)
+    weight.grad = torch.tensor([0.0, -2.0])
+    recorder.observe_dev_gradient(model)
+    for gradient in ([1.0, 0.0], [1.0, 3.0], [2.0, 0.0], [50.0, -50.0]):  # the last came after the probe
+        weight.grad = torch.tensor(gradient)
+        recorder.observe_gradients(model)
+        recorder.observe_step(1.0)
+        if broken_off:
+            tensors, values = recorder.state()
+            recorder = ProbeRecorder(steps=3)
+            recorder.restore({name: tensor.clone() for name, tensor in tensors.items()}, values)
+        if recorder.full:
+            recorder.finish(model)
+    assert recorder.trace().dev_agreement == pytest.approx(-0.6)  # (0, −2) beside (4, 3)
+    assert not {"gradient_sum", "dev_gradient"} & set(recorder.state()[0]), "they are let go of"
+
+
+def test_recorder_keeps_no_sum_without_a_slice() -> None:
+    import torch
+
+    model = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(2))])
+    recorder = ProbeRecorder(steps=1)
+    model[0].grad = torch.ones(2)
+    recorder.observe_gradients(model)
+    assert "gradient_sum" not in recorder.state()[0]
+    recorder.observe_step(1.0)
+    recorder.finish(model)
+    assert math.isnan(recorder.trace().dev_agreement)
 
 
 def test_recorder_does_not_change_training() -> None:
