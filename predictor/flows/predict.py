@@ -95,10 +95,14 @@ class PredictConfig(Sectioned):
 
 @dataclass(frozen=True)
 class PredictResult:
-    """`ranking` as :meth:`predictor.registry.Predictor.rank` gives it; `failed` of `candidates` could not be probed."""
+    """`ranking` as :meth:`predictor.registry.Predictor.rank` gives it; `failed` of `candidates` could not be probed.
+
+    `trial` is the fine-tune whose beginning was probed, of each candidate and with its Hj.
+    """
 
     ranking: pd.DataFrame
     predictor: Predictor
+    trial: FinetuneConfig
     run_id: str
 
     @property
@@ -174,7 +178,7 @@ def rank_candidates(
             metrics={f"{keys.PREDICT}candidates": float(len(probed)), f"{keys.PREDICT}failed": float(len(failed))},
             tags={keys.TAG_MODEL: f"models:/{loaded.name}/{loaded.version}"},
         )
-        return PredictResult(table, loaded, run.run_id)
+        return PredictResult(table, loaded, trial, run.run_id)
 
 
 def load_predictor(*, stage: str | None, version: int | None, name: str, tracking_uri: str | None = None) -> Predictor:

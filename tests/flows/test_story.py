@@ -10,19 +10,22 @@ import pytest
 
 from predictor.errors import PredictorError
 from predictor.flows import main
+from predictor.flows.finetune import finetune
 from predictor.flows.main import QuickstartConfig, QuickstartResult, quickstart
 from predictor.flows.predict import PredictConfig, Ranking, rank_candidates
 from predictor.flows.sweep import SweepConfig, sweep
 from predictor.schema import keys
 from predictor.tracking import read_record, read_records
-from predictor.trial.config import FinetuneConfig, finetune_config
+from predictor.tracking.exchange import export_records
+from predictor.trial.config import finetune_config
 from tests.conftest import open_store
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SMALL = {"tiers": "static", "max_steps": 6, "batch_size": 16, "learning_rate": 1e-2, "eval_limit": 50, "dev_limit": 0}
+HJ = {"max_steps": 6, "batch_size": 16, "learning_rate": 1e-2, "lora_dropout": 0.0}
+SMALL = {**HJ, "tiers": "static", "eval_limit": 50, "dev_limit": 0}
 TEACHERS = tuple(
-    (f"lab:{family}:dial={dial}:size=96:seed={seed}", {})
+    f"lab:{family}:dial={dial}:size=96:seed={seed}"
     for seed, (family, dial) in enumerate(
         [("wrong_answers", 0), ("wrong_answers", 1), ("verbose_answers", 0.1), ("verbose_answers", 1),
          ("truncated_answers", 0.9), ("foreign_characters", 1), ("swapped_answers", 0), ("swapped_answers", 1)],
@@ -40,14 +43,16 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.fixture(scope="module")
 def story(empty_store: Path, tmp_path_factory, patch: pytest.MonkeyPatch) -> QuickstartResult:
-    def small(self: QuickstartConfig, dataset: str, **hp: float) -> FinetuneConfig:
-        return finetune_config(dataset=dataset, lora_dropout=0.0, **{**SMALL, **hp})
-
-    open_store(empty_store, tmp_path_factory.mktemp("story"), patch)
-    patch.setattr(main, "_TEACHERS", TEACHERS)
+    folder = tmp_path_factory.mktemp("story")
+    open_store(empty_store, folder, patch)
+    for dataset in TEACHERS:
+        finetune(finetune_config(dataset=dataset, **SMALL), experiment="made before")
+    export_records(["made before"], folder / "runs.parquet")
+    (folder / "elsewhere").mkdir()
+    open_store(empty_store, folder / "elsewhere", patch)
     patch.setattr(main, "_CANDIDATES", CANDIDATES)
-    patch.setattr(QuickstartConfig, "finetune", small)
-    return quickstart(QuickstartConfig(eval_limit=50))
+    patch.setattr(main, "_HJ", HJ)
+    return quickstart(QuickstartConfig(runs=str(folder / "runs.parquet"), force=True))
 
 
 def test_the_story_predicts_before_and_measures_after(story: QuickstartResult):
