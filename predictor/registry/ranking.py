@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from predictor.errors import ConfigError, PredictorError
+from predictor.errors import ConfigError, in_one_line
 from predictor.meta.bundle import Bundle
 from predictor.schema import keys
 from predictor.schema.record import RunRecord
@@ -63,7 +63,7 @@ def features_of(
     prober: Callable[..., RunRecord] | None,
     probe: Mapping[str, Any],
 ) -> Candidate:
-    """A candidate from what a user gave: a source is probed, and a fault of the probe becomes its error."""
+    """A candidate from what a user gave: a source is probed, and whatever fails becomes its error."""
     if isinstance(given, RunRecord):
         return from_record(given)
     if isinstance(given, Mapping):
@@ -76,8 +76,8 @@ def features_of(
         )
     try:
         return from_record(prober(str(given), **probe), str(given))
-    except PredictorError as error:
-        return Candidate(str(given), {}, error=error.one_line())
+    except Exception as error:  # whatever it is, the other candidates are ranked
+        return Candidate(str(given), {}, error=in_one_line(error))
 
 
 def ranking(bundle: Bundle, candidates: Sequence[Candidate]) -> pd.DataFrame:

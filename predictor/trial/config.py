@@ -32,6 +32,11 @@ class Data:
         "lab:size:dial=512:seed=1", "training data: a file, a folder, a hub id, or lab:FAMILY:dial=…:size=…:seed=…"
     )
     train_limit: int = param(0, "use only this many training rows, drawn by seed; 0 uses all", least=0)
+    leak: str = param(
+        "note",
+        "training rows that are also scored or development questions: note says so, refuse ends with an error",
+        choices=("note", "refuse"),
+    )
 
     @property
     def short_name(self) -> str:
