@@ -109,6 +109,10 @@ class Trial:
     def _loaded(self) -> BaseModel | None:
         return self._loan.base if self._loan else None
 
+    @property
+    def _needs_base(self) -> bool:
+        return self._kind == keys.KIND_FINETUNE or bool({"forward", "train"} & set(self.config.probe.tier_list))
+
     @cached_property
     def rows(self) -> list[RenderedRow]:
         """The training rows as token ids; those longer than max_length are left out, which is said, and kept among the
@@ -132,7 +136,7 @@ class Trial:
         """The rows that the features describe: those that are trained on. A probe of the static and embed tiers alone
         needs no base model and so cannot tell which rows exceed max_length: it describes all, and says so."""
         train = self.materials.train
-        if self._kind != keys.KIND_FINETUNE and not {"forward", "train"} & set(self.config.probe.tier_list):
+        if not self._needs_base:
             self._progress.note(
                 f"the features describe all {len(train)} rows: which of them exceed max_length, a base model would tell"
             )
@@ -227,7 +231,11 @@ class Trial:
         encoded = encode(self.record(kind))
         # Of a base that is not loaded there is no digest yet, and so no identity.
         tags = {name: value for name, value in encoded.tags.items() if name != keys.TAG_CONFIG_HASH}
-        run.describe(params=encoded.params, tags=tags | {keys.TAG_LEAK: str(m.leaked)})
+        tags[keys.TAG_LEAK] = str(m.leaked)
+        # A hub model that was not fetched yet has none; it would be its commit, as the digest of the weights will be.
+        if self._needs_base and (digest := planned_digest(base_source(self.config.model.base_model))):
+            tags[keys.TAG_MODEL_DIGEST] = digest
+        run.describe(params=encoded.params, tags=tags)
         run.inputs(self.datasets)
         if len(m.dataset.row_hashes):
             write_row_hashes(run.artifacts / FILE, m.dataset.row_hashes)

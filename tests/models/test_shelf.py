@@ -130,7 +130,8 @@ def test_two_users_at_once_have_a_base_each(tiny_base: Path):
 def test_one_base_is_kept_and_only_as_long_as_its_files_are_the_same(tiny_base: Path, tmp_path: Path):
     folder = str(shutil.copytree(tiny_base, tmp_path / "base"))
     borrow(folder, CPU).give_back()
-    assert not (kept := borrow(folder, CPU)).fresh
+    kept = borrow(folder, CPU)
+    assert not kept.fresh
     kept.give_back()
     other = borrow(str(tiny_base), CPU)
     assert other.fresh

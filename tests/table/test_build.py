@@ -221,3 +221,10 @@ def test_a_subset_keeps_the_schema() -> None:
     assert part.schema == table.schema
     assert part.run_ids == (("run-3",), ("run-1",))
     assert table.select(["probe/initial_loss"]).matrix.shape == (12, 1)
+
+
+def test_what_was_taken_from_a_cache_counts_in_the_price() -> None:
+    runs = records(12)
+    cached = {"total_s": 7.0, "probe_forward_s": 0.0, "saved_probe_forward_s": 2.0, "saved_load_s": 1.0}
+    runs[3] = dataclasses.replace(runs[3], costs=cached)
+    assert build(runs).price.tolist() == [10.0] * 12
