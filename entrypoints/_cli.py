@@ -10,6 +10,7 @@ from typing import TypeVar
 from predictor import environment, interrupts, masking
 from predictor.config import CONFIG, CONFIG_PARAMETER, Parameter, all_parameters, from_strings
 from predictor.errors import ConfigError, PredictorError
+from predictor.models.device import refuse_launcher
 from predictor.progress import Progress
 
 C = TypeVar("C")
@@ -36,6 +37,7 @@ def main(config_class: type[C], flow: Callable[[C, Progress], int | None], argv:
     masking.install()
     bar = Bars()
     try:
+        refuse_launcher()
         given = texts(config_class, arguments, sys.modules["__main__"].__doc__ or "")
         return flow(from_strings(config_class, given), bar) or 0
     except PredictorError as error:

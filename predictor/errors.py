@@ -32,6 +32,13 @@ class PredictorError(Exception):
         return " | ".join(line.strip() for line in str(self).splitlines())
 
 
+def in_one_line(error: BaseException) -> str:
+    """What an error of any kind says, on one line, for tables: a message of ours, or its type and text."""
+    if isinstance(error, PredictorError):
+        return error.one_line()
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+
+
 class ConfigError(PredictorError):
     """A parameter, or an entry of a list parameter, is unknown or out of range."""
 

@@ -31,6 +31,7 @@ CODES: Mapping[str, str] = {
     "bad_label": "the label is not one class name or whole number",
     "bad_score": "the score is not a finite number",
     "not_for_task": "the row is sound, but lacks what the chosen task reads",
+    "over_max_length": "prompt and answer take more tokens than max_length, and a cut answer would teach to stop early",
     "not_convertible": "the row holds content for which the target format has no place",
 }
 """Every code with the rule that it stands for."""
@@ -46,7 +47,8 @@ class Rejection:
     Attributes:
         code: a key of `CODES`.
         file: the file that holds the row.
-        row: `line N`, `row N`, or the index path in a JSON document (`data[0].paragraphs[2].qas[1]`).
+        row: `line N`, `row N`, the index path in a JSON document (`data[0].paragraphs[2].qas[1]`), or `id …` of a row
+            that was read and then refused.
         field: the field that breaks the rule; empty when the row as a whole does.
         expected: what would have been accepted.
         found: what was received, shortened.

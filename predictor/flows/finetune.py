@@ -43,10 +43,12 @@ def finetune(
     from predictor.trial.trial import Trial
 
     check(config)
-    with tracked_run(
-        keys.KIND_FINETUNE, experiment=experiment, tracking_uri=tracking_uri, run_name=config.title, lease=lease
-    ) as run:
-        trial = Trial(config, progress)
+    with (
+        tracked_run(
+            keys.KIND_FINETUNE, experiment=experiment, tracking_uri=tracking_uri, run_name=config.title, lease=lease
+        ) as run,
+        Trial(config, progress) as trial,
+    ):
         trial.announce(keys.KIND_FINETUNE, run)
         curves: dict[str, list[tuple[int, float]]] = {}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from predictor.config import TIERS, Sectioned, check, nested, param, section, split_list
-from predictor.errors import ConfigError, PredictorError
+from predictor.errors import ConfigError, PredictorError, in_one_line
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
 from predictor.trial.config import WITHOUT_EFFECT, FinetuneConfig, finetune_config, hyperparameters_of
@@ -161,9 +161,9 @@ def rank_candidates(
             try:
                 record = probe_dataset(trial.replace(**values), progress)
                 probed.append(from_probe(loaded.bundle, record, said, name))
-            except PredictorError as error:
-                progress.note(f"{name}: {error.one_line()}")
-                probed.append(Candidate(name, {}, error=error.one_line()))
+            except Exception as error:  # a candidate that takes all memory says nothing of the others
+                progress.note(f"{name}: {in_one_line(error)}")
+                probed.append(Candidate(name, {}, error=in_one_line(error)))
         table = ranking(loaded.bundle, probed)
         table.to_csv(run.artifacts / "ranking.csv", index=False)
         (run.artifacts / "ranking.json").write_text(table.to_json(orient="split", index=False))

@@ -30,10 +30,11 @@ def probe_dataset(
     from predictor.trial.trial import Trial
 
     check(config)
-    with tracked_run(
-        keys.KIND_PROBE, experiment=experiment, tracking_uri=tracking_uri, run_name=f"probe {config.data.short_name}"
-    ) as run:
-        trial = Trial(config, progress)
+    name = f"probe {config.data.short_name}"
+    with (
+        tracked_run(keys.KIND_PROBE, experiment=experiment, tracking_uri=tracking_uri, run_name=name) as run,
+        Trial(config, progress) as trial,
+    ):
         trial.announce(keys.KIND_PROBE, run)
         trial.look()
         if "train" in config.probe.tier_list:

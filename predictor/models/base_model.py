@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from predictor.errors import ModelError
 from predictor.models.device import Device
+from predictor.models.digests import model_digest, planned_digest, weights_digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_BLOCK = 1 << 20
+__all__ = ["BaseModel", "fetch", "load_base_model", "load_tokenizer", "planned_digest", "weights_digest"]
 
 
 @dataclass
@@ -23,7 +23,8 @@ class BaseModel:
 
     Attributes:
         source: the folder or hub id that it was loaded from.
-        digest: 16 hex digits over its weights (of a hub model: its commit).
+        digest: 16 hex digits over its weights (of a hub model: its commit), by which runs on the same base are known.
+        model_digest: the same over configuration, tokenizer and chat template too, for the identity of a fine-tune.
         device: where it runs.
     """
 
@@ -31,6 +32,7 @@ class BaseModel:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     digest: str
+    model_digest: str
     device: Device
 
 
@@ -96,41 +98,8 @@ def load_base_model(source: str, device: Device) -> BaseModel:
         raise _unloadable("weights", source, error) from error
     model.to(device.kind)  # type: ignore[arg-type]
     model.eval()
-    return BaseModel(source, model, tokenizer, weights_digest(source, model), device)
-
-
-def weights_digest(source: str, model: PreTrainedModel | None = None) -> str:
-    """Identity of the weights: the hub's commit, or a hash over the files of a folder in the order of their names."""
-    folder = Path(source)
-    if not folder.is_dir():
-        commit = getattr(getattr(model, "config", None), "_commit_hash", None)
-        return str(commit or "unknown")[:16]
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        digest.update(file.name.encode())
-        with file.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
-    return digest.hexdigest()[:16]
-
-
-def planned_digest(source: str) -> str | None:
-    """The digest that :func:`load_base_model` will give, told without loading; needs no torch and no network.
-
-    Returns:
-        None for a hub model that is not in the local cache, or a folder that holds no weights.
-    """
-    from huggingface_hub import try_to_load_from_cache
-
-    folder = Path(source)
-    if folder.is_dir():
-        return weights_digest(source) if any(folder.glob("*.safetensors")) else None
-    try:
-        cached = try_to_load_from_cache(source, "config.json")
-    except ValueError:  # not a hub id
-        return None
-    # A file of the cache lies in snapshots/<commit>/.
-    return Path(cached).parent.name[:16] if isinstance(cached, str) else None
+    commit = getattr(model.config, "_commit_hash", None)
+    return BaseModel(source, model, tokenizer, weights_digest(source, commit), model_digest(source, commit), device)
 
 
 def fetch(source: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 
 from predictor.errors import TrainingError
@@ -38,12 +39,11 @@ def detect() -> Device:
     """The device that a fine-tune of this process would use.
 
     Raises:
-        TrainingError: several GPUs are visible but no launcher gave this process one of them.
+        TrainingError: several GPUs are visible, or this process is one of several of a launcher.
     """
-    import os
-
     import torch
 
+    refuse_launcher()
     if not torch.cuda.is_available():
         return Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
     visible = torch.cuda.device_count()
@@ -52,8 +52,24 @@ def detect() -> Device:
             f"{visible} GPUs are visible to one process",
             where="CUDA_VISIBLE_DEVICES",
             rule="one process trains on one GPU; SFTTrainer refuses DataParallel",
-            fix="set CUDA_VISIBLE_DEVICES=0, or start the entry point with `accelerate launch`",
+            fix="set CUDA_VISIBLE_DEVICES=0; -e sweep -P workers=N trains N fine-tunes at once, each on its own GPU",
         )
     bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
     flash = bf16 and importlib.util.find_spec("flash_attn") is not None
     return Device("cuda", bf16, flash, torch.cuda.get_device_properties(0).total_memory)
+
+
+def refuse_launcher() -> None:
+    """Raise TrainingError when a launcher has started this process as one of several.
+
+    Each of them would train with the whole global batch of its own and write a run of its own.
+    """
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes.strip() not in ("", "0", "1"):
+        raise TrainingError(
+            f"a launcher has started {processes} processes of one fine-tune",
+            where="WORLD_SIZE",
+            rule="one process trains one fine-tune on one device: Hj means the same everywhere",
+            fix="start the entry point without `accelerate launch` or `torchrun`; -e sweep -P workers=N trains N "
+            "fine-tunes at once, each on its own GPU",
+        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from predictor.models.render import turn_end
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -25,8 +27,10 @@ def generate(
 ) -> list[list[int]]:
     """Greedy continuations, without the end-of-turn token, in the order of the prompts.
 
+    An answer ends at any token by which the model's own settings, its tokenizer or its chat template end one.
+
     Prompts of like length share a batch, padded on the left: the answers are those of batch size 1, several times
-    sooner. The model's own generation settings (Qwen's sample and penalise repetition) are set aside, because a score
+    sooner. The model's other generation settings (Qwen's sample and penalise repetition) are set aside, because a score
     must not depend on chance.
 
     Args:
@@ -36,8 +40,8 @@ def generate(
     """
     import torch
 
-    settings = _greedy(tokenizer, max_new_tokens)
-    ends = set(settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id])
+    ends = end_tokens(model, tokenizer)
+    settings = _greedy(tokenizer, max_new_tokens, ends)
     answers: list[list[int]] = [[] for _ in prompts]
     training = model.training
     model.eval()
@@ -56,19 +60,30 @@ def generate(
     return answers
 
 
-def _greedy(tokenizer: PreTrainedTokenizerBase, max_new_tokens: int):  # noqa: ANN202 - a transformers type
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The tokens that end an answer: of the model's generation settings, the tokenizer's, the chat template's.
+
+    Which of them a model says depends on its pretraining and on what it was fine-tuned on: Gemma's tokenizer ends a
+    text with `<eos>`, but its template a turn with `<end_of_turn>`.
+    """
+    own = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    named = [*(own if isinstance(own, (list, tuple)) else [own]), tokenizer.eos_token_id, turn_end(tokenizer)]
+    ends = {int(token) for token in named if token is not None}
+    conventional = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    if isinstance(conventional, int) and conventional != tokenizer.unk_token_id:
+        ends.add(conventional)
+    return ends
+
+
+def _greedy(tokenizer: PreTrainedTokenizerBase, max_new_tokens: int, ends: set[int]):  # noqa: ANN202 - a transformers type
     from transformers import GenerationConfig
 
-    ends = [tokenizer.eos_token_id]
-    turn_end = tokenizer.convert_tokens_to_ids("<|im_end|>")
-    if isinstance(turn_end, int) and turn_end not in (*ends, tokenizer.unk_token_id):
-        ends.append(turn_end)
     return GenerationConfig(
         do_sample=False,
         num_beams=1,
         repetition_penalty=1.0,
         max_new_tokens=max_new_tokens,
-        eos_token_id=ends,
+        eos_token_id=sorted(ends) or None,
         pad_token_id=tokenizer.pad_token_id,
         use_cache=True,
     )

@@ -64,6 +64,20 @@ def render_rows(examples: Sequence[Example], task: Task, tokenizer: PreTrainedTo
     ]
 
 
+def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The token by which the chat template ends an answer, which is what a fine-tune learns to end with.
+
+    Returns:
+        None without a template, or with one that ends turns with ordinary text, whose last token an answer may hold.
+    """
+    if not tokenizer.chat_template:
+        return None
+    turns = [Message("user", "?"), Message("assistant", "answer")]
+    text = _template(turns, tokenizer, generation=False).rstrip("\n")
+    ids = _token_ids([text.rpartition("answer")[2]], tokenizer)[0]
+    return int(ids[-1]) if ids and ids[-1] in tokenizer.added_tokens_decoder else None
+
+
 def within_length(rows: Sequence[RenderedRow], max_length: int) -> list[RenderedRow]:
     """The rows that fit whole. A cut completion would teach the model to stop in mid-answer: longer rows are refused.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from predictor.errors import ConfigError, PredictorError, RegistryError
+from predictor.errors import ConfigError, RegistryError, in_one_line
 from predictor.meta.bundle import Bundle
 from predictor.schema import keys
 from predictor.schema.record import RunRecord
@@ -89,8 +89,10 @@ def features_of(
     prober: Callable[..., RunRecord] | None,
     probe: Mapping[str, Any],
 ) -> Candidate:
-    """A candidate from what a user gave: a source is probed as the runs were that taught, but for what `probe` says,
-    and a fault of the probe becomes its error."""
+    """A candidate from what a user gave; whatever fails becomes its error.
+
+    A source is probed as the runs were that taught, but for what `probe` says.
+    """
     if isinstance(given, RunRecord):
         strange = bundle.taught.strange(given)
         return replace(from_record(given), strange=strange.name if strange else "")
@@ -105,8 +107,8 @@ def features_of(
     try:
         record = prober(str(given), **{**bundle.like_taught(probe), **probe})
         return from_probe(bundle, record, probe, str(given))
-    except PredictorError as error:
-        return Candidate(str(given), {}, error=error.one_line())
+    except Exception as error:  # whatever it is, the other candidates are ranked
+        return Candidate(str(given), {}, error=in_one_line(error))
 
 
 def ranking(bundle: Bundle, candidates: Sequence[Candidate]) -> pd.DataFrame:

@@ -275,11 +275,13 @@ def _sampling_se(metrics: Metrics, target: Target) -> np.ndarray:
 
 
 def _price(metrics: Metrics) -> np.ndarray:
-    """(runs,) seconds of the full fine-tune: the total when it was recorded, otherwise the sum of the parts."""
+    """(runs,) seconds of the full fine-tune: the total when it was recorded, otherwise the sum of the parts. What a run
+    took from a cache counts as if it had been done: what was cached says nothing of the next dataset's price."""
     price = np.full(len(metrics), np.nan)
     total = f"{keys.COST}total_s"
     for names, rows in metrics.alike():
         parts = [name for name in names if name.startswith(keys.COST) and name.endswith("_s")]
         if parts:
-            price[rows] = metrics.take(rows).matrix([total] if total in parts else parts).sum(axis=1)
+            whole = [name for name in parts if name == total or name.startswith(keys.COST_SAVED)]
+            price[rows] = metrics.take(rows).matrix(whole if total in parts else parts).sum(axis=1)
     return price

@@ -35,6 +35,11 @@ class Data:
     family: str = param(
         "", "how the dataset was made: a predictor is also judged on families left out; empty: the lab's, of lab:…"
     )
+    leak: str = param(
+        "note",
+        "training rows that are also scored or development questions: note says so, refuse ends with an error",
+        choices=("note", "refuse"),
+    )
 
     @property
     def short_name(self) -> str:

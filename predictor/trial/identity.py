@@ -17,21 +17,24 @@ ROOMS: Final = ("data", "metrics", "tasks", "probe", "models", "finetune", "lab"
 """Rooms whose code makes the numbers of a fine-tune. A change of a report, of the store or of a sweep makes none."""
 _BY_CONTENT: Final = ("dataset", "eval_dataset", "base_model")
 """Parameters that are names: a moved or renamed file with the same content is the same."""
+_RULES: Final = ("leak",)
+"""Parameters that end a fine-tune or let it be, and change nothing in it."""
 
 
 def identity(config: FinetuneConfig, dataset: str, scored: str, base_model: str) -> str:
     """Digest of everything that determines the result: content, Hj, seed, sizes, schema and code.
 
     Args:
-        dataset, scored, base_model: digests of the rows, of the scored questions and of the base model's weights.
+        dataset, scored, base_model: digests of the rows, of the scored questions and of the whole base model: weights,
+            configuration, tokenizer and chat template.
     """
-    values = {n: v for n, v in config.values().items() if n not in (*_BY_CONTENT, *WITHOUT_EFFECT)}
+    values = {n: v for n, v in config.values().items() if n not in (*_BY_CONTENT, *_RULES, *WITHOUT_EFFECT)}
     return canonical_hash(
         {
             **values,
             "dataset_fingerprint": dataset,
             "eval_fingerprint": scored,
-            "base_model_digest": base_model,
+            "model_digest": base_model,
             "schema_version": keys.SCHEMA_VERSION,
             "code_revision": code_revision(),
         }

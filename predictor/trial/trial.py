@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
+from predictor.data.example import Example
 from predictor.data.row_hashes import FILE, write_row_hashes
 from predictor.errors import DataError
 from predictor.finetune.checkpoints import Checkpoints
@@ -17,9 +19,11 @@ from predictor.finetune.methods import METHODS
 from predictor.finetune.plan import TrainingPlan, check_early_stopping, plan_training
 from predictor.finetune.train import Tuned, train
 from predictor.models.answers import Evaluation, evaluate
-from predictor.models.base_model import BaseModel, load_base_model, planned_digest
+from predictor.models.base_model import BaseModel
 from predictor.models.device import detect
+from predictor.models.digests import planned_digest
 from predictor.models.render import RenderedRow, render_rows, within_length
+from predictor.models.shelf import Loan, borrow
 from predictor.probe import Encoder, answer_marks, embed_features, forward_features, static_features, train_features
 from predictor.progress import SILENT, Progress
 from predictor.schema import DatasetUse, RunRecord, encode, keys
@@ -28,7 +32,8 @@ from predictor.trial.config import FinetuneConfig
 from predictor.trial.costs import Stopwatch, peak_memory_mb
 from predictor.trial.first_steps import FirstSteps
 from predictor.trial.identity import code_revision, identity
-from predictor.trial.materials import Materials, gather, keep_rejections
+from predictor.trial.materials import Materials, gather, keep_rejections, keep_unused, too_long
+from predictor.trial.measured import Features, arithmetic, measured
 from predictor.trial.sources import base_source
 
 
@@ -47,7 +52,8 @@ class RunWriter(Protocol):
 
 
 class Trial:
-    """One fine-tune, or the probe that stands for it.
+    """One fine-tune, or the probe that stands for it. At the end of its `with` block the base model goes back to where
+    the next one finds it.
 
     Everything that follows from the configuration is derived here, once, and when it is first asked for: the rows need
     the tokenizer, the plan needs the rows, the identity needs the base model's digest but not the model.
@@ -56,7 +62,7 @@ class Trial:
         materials: what it works on; read when the trial is made.
         features: by name, growing as the tiers are taken.
         encoder_digest: of the sentence encoder, empty while the embed tier was not taken.
-        watch: seconds by part.
+        watch: seconds by part. saved: seconds by part that it took when it was done, where this trial had not to do it.
 
     Raises:
         PredictorError: the data cannot be used, or early stopping is asked for and there
@@ -70,35 +76,74 @@ class Trial:
         self.encoder_digest = ""
         self.watch = Stopwatch()
         self._progress = progress
+        self.saved: dict[str, float] = {}
         self._checkpoints: Checkpoints | None = None
-        self._loaded: BaseModel | None = None
+        self._loan: Loan | None = None
+        self._tuned: Tuned | None = None
+        self._kind = ""
+        self._artifacts: Path | None = None
         with self.watch.part("read"):
             self.materials: Materials = gather(config)
         check_early_stopping(self.hp.training, len(self.materials.dev))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._loan is not None:
+            self._loan.give_back(self._tuned.model if self._tuned else None)
 
     # what is derived
 
     @property
     def base(self) -> BaseModel:
-        """The base model, loaded when it is first needed."""
-        if self._loaded is None:
+        """The base model, loaded when it is first needed, unless the process has it from an earlier trial."""
+        if self._loan is None:
             self._progress.stage("load the base model")
             with self.watch.part("load"):
-                self._loaded = load_base_model(base_source(self.config.model.base_model), detect())
-        return self._loaded
+                self._loan = borrow(base_source(self.config.model.base_model), detect())
+            if not self._loan.fresh:
+                self.saved["load"] = self._loan.seconds
+        return self._loan.base
+
+    @property
+    def _loaded(self) -> BaseModel | None:
+        return self._loan.base if self._loan else None
+
+    @property
+    def _needs_base(self) -> bool:
+        return self._kind == keys.KIND_FINETUNE or bool({"forward", "train"} & set(self.config.probe.tier_list))
 
     @cached_property
     def rows(self) -> list[RenderedRow]:
-        """The training rows as token ids; those longer than max_length are left out, and that is said."""
-        rendered = render_rows(self.materials.train, self.materials.task, self.base.tokenizer)
-        most = self.hp.training.max_length
+        """The training rows as token ids; those longer than max_length are left out, which is said, and kept among the
+        refused rows."""
+        m, most = self.materials, self.hp.training.max_length
+        rendered = render_rows(m.train, m.task, self.base.tokenizer)
         rows = within_length(rendered, most)
         if len(rows) < len(rendered):
             self._progress.note(
                 f"{len(rendered) - len(rows)} of {len(rendered)} rows exceed max_length={most} tokens and are not "
                 "trained on"
             )
+            if self._artifacts is not None:
+                pairs = zip(m.train, rendered, strict=True)
+                longer = [(example, row.length) for example, row in pairs if row.length > most]
+                keep_rejections(self._artifacts, "train", too_long(m.dataset, longer, most))
         return rows
+
+    @cached_property
+    def described(self) -> tuple[Example, ...]:
+        """The rows that the features describe: those that are trained on. A probe of the static and embed tiers alone
+        needs no base model and so cannot tell which rows exceed max_length: it describes all, and says so."""
+        train = self.materials.train
+        if not self._needs_base:
+            self._progress.note(
+                f"the features describe all {len(train)} rows: which of them exceed max_length, a base model would tell"
+            )
+            return train
+        kept = {row.id for row in self.rows}
+        return train if len(kept) == len(train) else tuple(example for example in train if example.id in kept)
 
     @cached_property
     def dev_rows(self) -> list[RenderedRow]:
@@ -126,7 +171,8 @@ class Trial:
     @property
     def identity(self) -> str | None:
         """Digest of everything that determines the result; None when the base model is not on this machine yet."""
-        digest = self._loaded.digest if self._loaded else planned_digest(base_source(self.config.model.base_model))
+        source = base_source(self.config.model.base_model)
+        digest = self._loaded.model_digest if self._loaded else planned_digest(source)
         return self.identity_on(digest) if digest else None
 
     def identity_on(self, base_digest: str) -> str:
@@ -136,8 +182,7 @@ class Trial:
 
     def record(self, kind: str) -> RunRecord:
         """What is known of the run by now."""
-        m, config = self.materials, self.config
-        base_digest = self._loaded.digest if self._loaded else ""
+        m, config, base = self.materials, self.config, self._loaded
         return RunRecord(
             kind=kind,
             task=config.task.name,
@@ -148,10 +193,10 @@ class Trial:
             eval_dataset=config.evaluation.eval_dataset,
             eval_fingerprint=m.scored_fingerprint,
             base_model=config.model.base_model,
-            base_model_digest=base_digest,
+            base_model_digest=base.digest if base else "",
             encoder_digest=self.encoder_digest,
             seed=config.execution.seed,
-            config_hash=self.identity_on(base_digest),
+            config_hash=self.identity_on(base.model_digest if base else ""),
             code_revision=code_revision(),
             method=self.hp.method.name,
             train_limit=config.data.train_limit,
@@ -167,10 +212,10 @@ class Trial:
         """The datasets that the run reads."""
         m, config = self.materials, self.config
         return [
-            DatasetUse(name, d.fingerprint, d.source, d.rows, len(d.rejections), len(used), context)
-            for name, d, used, context in (
-                (config.data.dataset, m.dataset, m.train, "training"),
-                (config.evaluation.eval_dataset, m.evaluation, m.scored, "evaluation"),
+            DatasetUse(name, d.fingerprint, d.source, d.rows, len(d.rejections) + len(unusable), len(used), context)
+            for name, d, unusable, used, context in (
+                (config.data.dataset, m.dataset, m.unusable_train, m.train, "training"),
+                (config.evaluation.eval_dataset, m.evaluation, m.unusable_eval, m.scored, "evaluation"),
             )
         ]
 
@@ -178,39 +223,72 @@ class Trial:
 
     def announce(self, kind: str, run: RunWriter) -> None:
         """Write on the run what is known before any model is loaded: Hj, tags, the datasets, the row hashes of a large
-        one, and the rows that were refused, which are also named to the person who watches."""
+        one, and the rows that were refused, which are also named to the person who watches.
+
+        Raises:
+            DataError: training rows are evaluation questions too, and `leak=refuse`.
+        """
+        m = self.materials
+        self._kind, self._artifacts = kind, run.artifacts
         encoded = encode(self.record(kind))
         # Of a base that is not loaded there is no digest yet, and so no identity.
-        run.describe(params=encoded.params, tags={k: v for k, v in encoded.tags.items() if k != keys.TAG_CONFIG_HASH})
+        tags = {name: value for name, value in encoded.tags.items() if name != keys.TAG_CONFIG_HASH}
+        tags[keys.TAG_LEAK] = str(m.leaked)
+        # A hub model that was not fetched yet has none; it would be its commit, as the digest of the weights will be.
+        if self._needs_base and (digest := planned_digest(base_source(self.config.model.base_model))):
+            tags[keys.TAG_MODEL_DIGEST] = digest
+        run.describe(params=encoded.params, tags=tags)
         run.inputs(self.datasets)
-        if len(self.materials.dataset.row_hashes):
-            write_row_hashes(run.artifacts / FILE, self.materials.dataset.row_hashes)
-        for name, dataset in (("train", self.materials.dataset), ("eval", self.materials.evaluation)):
-            if said := keep_rejections(run.artifacts, dataset, name):
-                self._progress.note(said)
+        if len(m.dataset.row_hashes):
+            write_row_hashes(run.artifacts / FILE, m.dataset.row_hashes)
+        for line in keep_unused(m, run.artifacts):
+            self._progress.note(line)
+        if self.config.data.leak == "refuse":
+            m.refuse_leak()
 
     def look(self) -> None:
-        """Take the chosen tiers that need no training step."""
-        tiers, m = self.config.probe.tier_list, self.materials
+        """Take the chosen tiers that need no training step. What was measured before on the same rows is not measured
+        again."""
+        tiers, m, rows = self.config.probe.tier_list, self.materials, self.described
         self._progress.stage("probe", len(tiers))
+        digest = m.fingerprint_of(rows)
         if "static" in tiers:
-            with self.watch.part("probe_static"):
-                self.features |= static_features(m.train, m.task, dev=m.dev)
+            told = {"rows": digest, "dev": m.dev_fingerprint}
+            self._take("static", told, lambda: static_features(rows, m.task, dev=m.dev))
         if "embed" in tiers:
             encoder = Encoder()
-            with self.watch.part("probe_embed"):
-                self.features |= embed_features(m.train, m.task, encoder, m.scored)
+            parts = {"rows": digest, "scored": m.scored_fingerprint, "encoder": encoder.digest}
+            self._take("embed", parts, lambda: embed_features(rows, m.task, encoder, m.scored))
             self.encoder_digest = encoder.digest[:16]
         if "forward" in tiers:
-            base, rows = self.base, self.rows
-            with self.watch.part("probe_forward"):
-                with self.watch.part("probe_dev"):
-                    dev = answer_marks(base.model, base.tokenizer, self.dev_rows)
-                self.features |= forward_features(base.model, base.tokenizer, rows, dev=dev)
-                if m.dev:
-                    with self.watch.part("probe_dev"):
-                        zero_shot = evaluate(base.model, base, m.task, m.dev)
-                    self.features[f"zero_shot_{m.task.headline}"] = zero_shot.scores.values[m.task.headline]
+            base = self.base
+            needed: dict[str, Any] = {
+                "rows": digest,
+                "dev": m.dev_fingerprint,
+                "model": base.model_digest,
+                "max_length": str(self.hp.training.max_length),
+                "arithmetic": arithmetic(base.device),
+            }
+            # A GPU's sums may come out in another order in another process.
+            self._take("forward", needed, lambda: self._forward(base), disk=base.device.kind == "cpu")
+
+    def _forward(self, base: BaseModel) -> Features:
+        m = self.materials
+        with self.watch.part("probe_dev"):
+            dev = answer_marks(base.model, base.tokenizer, self.dev_rows)
+        features = forward_features(base.model, base.tokenizer, self.rows, dev=dev)
+        if m.dev:
+            with self.watch.part("probe_dev"):
+                zero_shot = evaluate(base.model, base, m.task, m.dev)
+            features[f"zero_shot_{m.task.headline}"] = zero_shot.scores.values[m.task.headline]
+        return features
+
+    def _take(self, tier: str, parts: Mapping[str, Any], compute: Callable[[], Features], *, disk: bool = True) -> None:
+        with self.watch.part(f"probe_{tier}"):
+            found = measured(tier, self.materials.task, parts, compute, disk=disk)
+        self.features |= found.features
+        if not found.now:
+            self.saved[f"probe_{tier}"] = found.seconds
 
     def train(self, on_log: Callable[[int, Mapping[str, float]], None], *, probe_only: bool = False) -> Tuned:
         """Fine-tune; the first steps are watched when the train tier is chosen.
@@ -238,7 +316,7 @@ class Trial:
             if "train/loss" in values:
                 self._progress.advance(1, loss=values["train/loss"])
 
-        tuned = train(
+        tuned = self._tuned = train(
             base,
             self.rows,
             self.hp,
@@ -275,8 +353,11 @@ class Trial:
         method.save(tuned.model, self.base.tokenizer, folder / method.folder)
 
     def costs(self, tuned: Tuned | None = None) -> dict[str, float]:
-        """Seconds by part, and of a fine-tune tokens, steps, weights and the peak of memory (MB)."""
-        costs = self.watch.costs()
+        """Seconds by part, those that were saved, and of a fine-tune tokens, steps, weights and peak of memory (MB).
+
+        Parts and total are the seconds of this very run; with `saved_<part>_s` they are those of a run that finds
+        nothing done before."""
+        costs = self.watch.costs() | {f"saved_{part}_s": seconds for part, seconds in self.saved.items()}
         if tuned is not None:
             costs |= {
                 "train_tokens": float(tuned.tokens),
@@ -295,7 +376,7 @@ class Trial:
         execution = self.config.execution
         if not execution.checkpoint_steps:
             return None
-        name = self.identity_on(self.base.digest)
+        name = self.identity_on(self.base.model_digest)
         return Checkpoints(
             Path(execution.checkpoint_dir) / name,
             name,

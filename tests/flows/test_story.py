@@ -17,7 +17,7 @@ from predictor.flows.sweep import SweepConfig, sweep
 from predictor.schema import keys
 from predictor.tracking import read_record, read_records
 from predictor.tracking.exchange import export_records
-from predictor.trial.config import finetune_config
+from predictor.trial.config import FinetuneConfig, finetune_config
 from tests.conftest import open_store
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -83,6 +83,44 @@ def test_a_ranking_probes_each_candidate_with_each_hj_and_says_why(story: Quicks
     probes = [r for r in read_records(kind=keys.KIND_PROBE, parent=result.run_id) if r.complete]
     assert {r.hp["learning_rate"] for r in probes} == {1e-3, 1e-2}
     assert read_record(result.run_id).kind == keys.KIND_PREDICT
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), OSError("disk full"), RuntimeError("CUDA out of memory\nTried to")])
+def test_a_candidate_that_fails_for_whatever_reason_leaves_the_ranking_whole(
+    story: QuickstartResult, monkeypatch: pytest.MonkeyPatch, fault: Exception
+):
+    from predictor.flows import probe
+
+    plain = probe.probe_dataset
+
+    def faulty(config: FinetuneConfig, *args: object):
+        if config.data.dataset == CANDIDATES[0]:
+            raise fault
+        return plain(config, *args)
+
+    monkeypatch.setattr(probe, "probe_dataset", faulty)
+    table = rank_candidates(_ranking(",".join(CANDIDATES))).ranking
+    assert list(table["candidate"]) == [CANDIDATES[1], CANDIDATES[0]]
+    assert table["error"][0] == ""
+    assert (
+        table["error"][1]
+        == {
+            MemoryError: "MemoryError",
+            OSError: "OSError: disk full",
+            RuntimeError: "RuntimeError: CUDA out of memory Tried to",
+        }[type(fault)]
+    )
+
+
+def test_an_interruption_ends_a_ranking(story: QuickstartResult, monkeypatch: pytest.MonkeyPatch):
+    from predictor.flows import probe
+
+    def interrupted(*args: object):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(probe, "probe_dataset", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        rank_candidates(_ranking(",".join(CANDIDATES)))
 
 
 def test_a_ranking_of_nothing_that_can_be_probed_is_an_error(story: QuickstartResult):

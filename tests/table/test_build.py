@@ -362,3 +362,10 @@ def test_the_packages_runs_are_the_same_table_as_ever() -> None:
         "task": "qa", "base_model": "lab", "eval_dataset": "lab:evaluation", "eval_limit": 1000, "dev_limit": 8,
         "probe_steps": 10,
     }  # fmt: skip
+
+
+def test_what_was_taken_from_a_cache_counts_in_the_price() -> None:
+    runs = records(12)
+    cached = {"total_s": 7.0, "probe_forward_s": 0.0, "saved_probe_forward_s": 2.0, "saved_load_s": 1.0}
+    runs[3] = dataclasses.replace(runs[3], costs=cached)
+    assert build(runs).price.tolist() == [10.0] * 12
