@@ -107,6 +107,7 @@ class PredictResult:
 
     @property
     def failed(self) -> int:
+        """How many candidates could not be probed."""
         return int((self.ranking["error"] != "").sum())
 
 

@@ -51,6 +51,7 @@ class Bundle:
 
     @property
     def main(self) -> Estimator:
+        """The estimator that is asked first: it reads the most."""
         return next(iter(self.estimators.values()))
 
     @property
@@ -65,8 +66,10 @@ class Bundle:
         return Taught.from_json(self.about.get(TAUGHT, ()))
 
     def like_taught(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameters of a probe as in the runs that taught, but for those that the user said; empty where nothing is
-        known of them."""
+        """Parameters of a probe as in the runs that taught, but for those that the user said.
+
+        Empty where nothing is known of them.
+        """
         found = self.taught.parameters(said)
         tiers = self.about.get("tiers")
         return found | {"tiers": ",".join(tiers)} if tiers and "tiers" not in said else found

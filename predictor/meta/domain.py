@@ -44,10 +44,12 @@ class Side:
         return np.where(beyond > 0.0, beyond, 0.0)
 
     def to_json(self) -> dict[str, Any]:
+        """The fields but the sign, which the reader knows, as JSON values; null for NaN."""
         return {"end": _listed(self.end), "unit": _listed(self.unit), "log": self.log.tolist()}
 
     @classmethod
     def from_json(cls, sign: float, data: dict[str, Any]) -> Side:
+        """The side of which :meth:`to_json` gave the fields."""
         end, unit = (np.array(data[name], dtype=float) for name in ("end", "unit"))
         return cls(sign, end, unit, np.array(data["log"], dtype=bool))
 
@@ -81,11 +83,13 @@ class Domain:
         return float(np.mean(self.quantiles[column] < value)) if np.isfinite(value) else float("nan")
 
     def to_json(self) -> dict[str, Any]:
+        """The fields by name, as JSON values."""
         sides = {"upper": self.upper.to_json(), "lower": self.lower.to_json()}
         return {**sides, "quantiles": [_listed(row) for row in self.quantiles], "limit": self.limit}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Domain:
+        """The domain of which :meth:`to_json` gave the fields."""
         quantiles = np.array(data["quantiles"], dtype=float)
         upper, lower = Side.from_json(1.0, data["upper"]), Side.from_json(-1.0, data["lower"])
         return cls(upper, lower, quantiles, float(data["limit"]))

@@ -82,6 +82,7 @@ class Estimator:
         return pd.DataFrame(values, columns=[*self.schema.names, "base"], index=rows.index)
 
     def to_json(self) -> tuple[dict[str, Any], list[str]]:
+        """JSON values, and the texts of LightGBM's models that they number, which are files of their own."""
         model, texts = self.model.to_parts()
         return {
             "schema": self.schema.to_json(),
@@ -95,6 +96,7 @@ class Estimator:
 
     @classmethod
     def from_json(cls, data: dict[str, Any], texts: list[str]) -> Estimator:
+        """The estimator of which :meth:`to_json` gave the values and texts."""
         return cls(
             schema=FeatureSchema.from_json(data["schema"]),
             model=Model.from_parts(data["model"], texts),

@@ -26,6 +26,7 @@ class Interval:
     guaranteed: bool
 
     def to_json(self) -> dict[str, Any]:
+        """The fields by name, as JSON values."""
         return asdict(self)
 
 

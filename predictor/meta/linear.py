@@ -36,6 +36,7 @@ class Linear:
     intercept: float
 
     def z(self, matrix: np.ndarray) -> np.ndarray:
+        """(n, k) its features, standardised and clipped, from a matrix (n, d); 0 for NaN."""
         z = (matrix[:, self.columns] - self.center) / self.scale
         return np.clip(np.where(np.isnan(z), 0.0, z), self.low, self.high)
 
@@ -52,11 +53,13 @@ class Linear:
         return out
 
     def to_json(self) -> dict[str, Any]:
+        """The fields by name, as JSON values."""
         arrays = ("columns", "center", "scale", "low", "high", "coef", "mean")
         return {**{name: getattr(self, name).tolist() for name in arrays}, "intercept": self.intercept}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Linear:
+        """The linear part of which :meth:`to_json` gave the fields."""
         arrays = {name: np.asarray(data[name], dtype=float) for name in data if name not in ("columns", "intercept")}
         return cls(columns=np.asarray(data["columns"], dtype=int), intercept=float(data["intercept"]), **arrays)
 
@@ -92,8 +95,10 @@ def fit_linear(matrix: np.ndarray, y: np.ndarray, alpha: float, skip: Sequence[i
 
 
 def fit_line_to(which: Line, matrix: np.ndarray, y: np.ndarray, alpha: float, skip: Sequence[int]) -> Linear | None:
-    """The linear part that :class:`predictor.meta.settings.Settings` asks for; the strongest feature gets the least
-    penalty, as there is nothing that it could be confused with."""
+    """The linear part that :class:`predictor.meta.settings.Settings` asks for.
+
+    The strongest feature gets the least penalty, as there is nothing that it could be confused with.
+    """
     if which == "none":
         return None
     if which == "all":

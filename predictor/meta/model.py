@@ -105,6 +105,7 @@ class Model:
 
     @classmethod
     def from_parts(cls, parts: Sequence[dict[str, Any]], texts: Sequence[str]) -> Model:
+        """The model of which :meth:`to_parts` gave the values and texts."""
         return cls(
             tuple(
                 Member(
@@ -168,6 +169,8 @@ def dataset(matrix: np.ndarray, label: np.ndarray, categorical: Sequence[int]) -
 
 
 def start(data: lightgbm.Dataset, settings: Settings, seed: int, threads: int) -> lightgbm.Booster:
-    """A booster without rounds. `lightgbm.train` would copy the parameters and the model, which costs small tables
-    more than the rounds do."""
+    """A booster without rounds.
+
+    `lightgbm.train` would copy the parameters and the model, which costs small tables more than the rounds do.
+    """
     return lightgbm.Booster(settings.lightgbm(data.num_data(), seed, threads), data)

@@ -11,8 +11,9 @@ Line = Literal["none", "one", "all"]
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of one member of a predictor; shares are of the number of training rows, so that they mean the same at
-    any size.
+    """Settings of one member of a predictor.
+
+    Shares are of the number of training rows, so that they mean the same at any size.
 
     Attributes:
         screened: read only the features that screening kept.
@@ -59,6 +60,7 @@ class Settings:
         }
 
     def to_json(self) -> dict[str, Any]:
+        """The fields by name, as JSON values."""
         return asdict(self)
 
 

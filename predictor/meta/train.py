@@ -54,10 +54,12 @@ class Trained:
 
     @property
     def grouped(self) -> Validation:
+        """The headline: the validation that leaves groups out."""
         return self.validations["group"]
 
     @property
     def headline(self) -> Validation:
+        """The validation with the larger error of those whose groups, or families, are new."""
         return harder(self.validations)
 
 

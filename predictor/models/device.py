@@ -32,6 +32,7 @@ class Device:
 
     @property
     def attention(self) -> str:
+        """The implementation of attention, by the name that transformers gives it."""
         return "flash_attention_2" if self.flash_attention else "sdpa"
 
 

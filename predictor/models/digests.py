@@ -37,8 +37,10 @@ its size: its digest is not kept."""
 
 
 def weights_digest(source: str, commit: str | None = None) -> str:
-    """Identity of the weights alone: a hash over the files of a folder in the order of their names; of a hub model its
-    commit, which covers the rest too, or `unknown`."""
+    """Identity of the weights alone: a hash over the files of a folder in the order of their names.
+
+    Of a hub model its commit, which covers the rest too, or `unknown`.
+    """
     folder = Path(source)
     if not folder.is_dir():
         return str(commit or "unknown")[:16]

@@ -105,8 +105,11 @@ class AsLoaded:
         self._checksums = _checksums(model)
 
     def put_back(self) -> bool:
-        """Undo every change of modules, attributes, hooks and settings; False when the weights, a module's type or
-        the tokens are others, which is not undone."""
+        """Undo every change of modules, attributes, hooks and settings.
+
+        Returns:
+            False when the weights, a module's type or the tokens are others, which is not undone.
+        """
         for attributes in self._attributes:
             attributes.put_back()
         for thing, values in self._settings:
@@ -123,8 +126,10 @@ class AsLoaded:
 
 
 class Attributes:
-    """The attributes of an object, and what the mappings among them held: of a module its parameters, submodules and
-    hooks. Values themselves are not copied."""
+    """The attributes of an object, and what the mappings among them held.
+
+    Of a module these are its parameters, submodules and hooks. Values themselves are not copied.
+    """
 
     def __init__(self, thing: Any) -> None:
         self._thing = thing

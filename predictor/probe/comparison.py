@@ -214,8 +214,10 @@ def _own_gradients(model: Any, wanted: object) -> Iterator[None]:
 
 
 def _scores(model: Any, sequences: Sequence[Sequel], pad_id: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """One pass over a batch: of each sequence the scores of shape (count, vocabulary), and the tokens that they should
-    name. The scores are in the model's own type, and views into those of the whole batch."""
+    """Of each sequence of a batch the scores, (count, vocabulary), and the tokens that they should name, in one pass.
+
+    The scores are in the model's own type, and views into those of the whole batch.
+    """
     import torch
 
     ids, mask = padded([sequence.ids for sequence in sequences], pad_id, next(model.parameters()).device)
@@ -259,7 +261,10 @@ def _divergence(base: torch.Tensor, scores: torch.Tensor) -> np.ndarray:
 
 
 def _places(begin: int, count: int, stride: int) -> tuple[slice, slice]:
-    """Of `count` tokens, the first of them number `begin`, every `stride`-th: which rows they are of what is kept, and
-    which of the tokens."""
+    """Every `stride`-th of `count` tokens, the first of which is number `begin`.
+
+    Returns:
+        Which rows they are of what is kept, and which of the tokens.
+    """
     first = -(-begin // stride)
     return slice(first, -(-(begin + count) // stride)), slice(first * stride - begin, count, stride)

@@ -246,7 +246,7 @@ def _outlier_rate(units: np.ndarray) -> float:
 
 
 def _vendi_score(units: np.ndarray) -> float:
-    """exp of the entropy of the eigenvalues of K / n, K the cosine kernel: between 1 and n.
+    """`exp` of the entropy of the eigenvalues of K / n, K the cosine kernel: between 1 and n.
 
     K / n and the d × d second-moment matrix have the same non-zero eigenvalues, so the smaller of the two is solved.
     """

@@ -200,5 +200,5 @@ def _information(losses: Losses) -> np.ndarray:
 
 
 def _exp(value: float) -> float:
-    """exp without overflow warnings; beyond the range of a double the value does not exist."""
+    """`exp` without overflow warnings; beyond the range of a double the value does not exist."""
     return math.exp(value) if value < 700.0 else math.nan

@@ -29,11 +29,11 @@ SAMPLE = 16_000_000
 
 
 def stride_for(shapes: Sequence[Sequence[int]]) -> int:
-    """k: 1 for all values; else the least number that makes the sample small enough and has no divisor in common with
-    the length of any matrix's row.
+    """k: 1 for all values; else the least number that makes the sample small enough and suits the shapes.
 
-    With a common divisor some columns of a matrix would be looked at in every row and others never, and columns differ:
-    a few of a transformer's hidden units are far larger than the rest.
+    It has no divisor in common with the length of any matrix's row. With a common divisor some columns of a matrix
+    would be looked at in every row and others never, and columns differ: a few of a transformer's hidden units are far
+    larger than the rest.
     """
     values = sum(math.prod(shape) for shape in shapes)
     if values <= SEEN_WHOLE:

@@ -85,8 +85,10 @@ class ProbeRecorder:
             self._reported_norms.append(None if grad_norm is None else float(grad_norm))
 
     def finish(self, model: Any) -> None:
-        """Measure how far the trainable parameters have moved since :meth:`snapshot` and whether the steps pulled to
-        where the development slice does, and free the copies."""
+        """Measure how far the trainable parameters have moved since :meth:`snapshot`, and free the copies.
+
+        And whether the steps pulled to where the development slice does.
+        """
         self._previous = None
         if self._start is not None:
             self._update_norm = self._seen(model).sub_(self._start).norm()

@@ -56,18 +56,22 @@ class Texts:
 
     @cached_property
     def prompt_tokens(self) -> list[list[str]]:
+        """Tokens of each prompt."""
         return [tokens(text) for text in self.prompts]
 
     @cached_property
     def answer_tokens(self) -> list[list[str]]:
+        """Tokens of each answer."""
         return [tokens(text) for text in self.answers]
 
     @cached_property
     def question_tokens(self) -> list[list[str]]:
+        """Tokens of each question, or of the prompt in its place."""
         return [tokens(text) for text in self.questions]
 
     @cached_property
     def context_tokens(self) -> list[list[str] | None]:
+        """Tokens of each passage; None where a row has none."""
         return [None if text is None else tokens(text) for text in self.contexts]
 
     @cached_property

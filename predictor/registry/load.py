@@ -39,10 +39,12 @@ class Predictor:
     prober: Prober | None = None
 
     def predict(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> pd.DataFrame:
-        """Feature rows (`hp/...`, `probe/...`) → `prediction`, `lower`, `upper`, `unusual`, `unusual_feature`,
-        `estimator`; the same numbers as over REST.
+        """What is predicted of feature rows (`hp/...`, `probe/...`); the same numbers as over REST.
 
         Features that a row lacks count as unknown; others than the predictor's are ignored.
+
+        Returns:
+            `prediction`, `lower`, `upper`, `unusual`, `unusual_feature`, `estimator`; one row for each row.
 
         Raises:
             TableError: a number feature holds text.

@@ -112,8 +112,11 @@ def features_of(
 
 
 def ranking(bundle: Bundle, candidates: Sequence[Candidate]) -> pd.DataFrame:
-    """One row for each candidate, best first (the lowest where lower is better), those with errors last; see
-    :data:`COLUMNS`."""
+    """One row for each candidate, best first (the lowest where lower is better), those with errors last.
+
+    Returns:
+        A table with :data:`COLUMNS`.
+    """
     good = [candidate for candidate in candidates if not candidate.error]
     table = pd.DataFrame({"candidate": [candidate.name for candidate in candidates]})
     table["error"] = [candidate.error for candidate in candidates]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 
 def readable(name: str) -> str:
-    """A name on one line, without what no file and no font can take: lone surrogates, as the name of a file that is not
-    UTF-8 has them."""
+    """A name on one line, without what no file and no font can take.
+
+    That is lone surrogates, as the name of a file that is not UTF-8 has them.
+    """
     return " ".join(name.encode("utf-8", "replace").decode("utf-8").split())
 
 

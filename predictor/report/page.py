@@ -32,9 +32,11 @@ class Page:
         self._parts: list[str] = []
 
     def heading(self, text: str) -> None:
+        """Begin a section."""
         self._parts.append(f"<h2>{html.escape(text)}</h2>")
 
     def paragraph(self, text: str, *, note: bool = False) -> None:
+        """A paragraph of plain text; `note` shows it paler."""
         mark = ' class="note"' if note else ""
         self._parts.append(f"<p{mark}>{html.escape(text)}</p>")
 
@@ -48,6 +50,7 @@ class Page:
         self._parts.append(f"<table><tr>{cells}</tr>{''.join(body)}</table>")
 
     def figure(self, figure: Figure, caption: str) -> None:
+        """A figure as a PNG inside the page, with its caption as a note beneath."""
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=100)
         data = base64.b64encode(buffer.getvalue()).decode()
@@ -55,6 +58,7 @@ class Page:
         self.paragraph(caption, note=True)
 
     def render(self) -> str:
+        """The whole page as HTML."""
         return (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(self.title)}</title>'
             f"<style>{_STYLE}</style><body><h1>{html.escape(self.title)}</h1>{''.join(self._parts)}</body></html>"

@@ -18,8 +18,10 @@ def predicted_against_actual(
     target: str,
     left_out: str = "group",
 ) -> Figure:
-    """Predictions without the row's group (or family) and the ends of their intervals against what the fine-tunes
-    reached, (n,) each."""
+    """Predictions and the ends of their intervals against what the fine-tunes reached, (n,) each.
+
+    Each prediction is by models that saw nothing of the row's group, or family.
+    """
     figure = Figure(figsize=(6.5, 6))
     axes = figure.subplots()
     codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
@@ -68,8 +70,11 @@ def against_baselines(rmse: Mapping[str, float], title: str) -> Figure:
 def error_against_runs(
     rows: Sequence[float], rmse: Sequence[float], floor: float, more: tuple[float, float], unseen: str = "groups"
 ) -> Figure:
-    """Error on unseen groups, or families, against the rows that taught; `more` is a point (rows, rmse) that was
-    extrapolated."""
+    """Error on unseen groups, or families, against the rows that taught.
+
+    Args:
+        more: a point (rows, rmse) that was extrapolated.
+    """
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()
     axes.plot(rows, rmse, marker="o", color="#1e88e5", label="measured")

@@ -118,8 +118,10 @@ def build(
 
 
 def _ineligible(runs: Records, target: str) -> Coded:
-    """Why a run may not teach, or None. What :meth:`RunRecord.ineligible` looks at is alike in most runs, so one run
-    of each likeness is asked."""
+    """Why a run may not teach, or None.
+
+    What :meth:`RunRecord.ineligible` looks at is alike in most runs, so one run of each likeness is asked.
+    """
     values, known = runs.metrics.column(target)
     seen = [runs.columns[name] for name in ("kind", "status", "complete")]
     seen += [Coded(each.astype(np.int64), (False, True)) for each in (known, np.isfinite(values))]
@@ -216,8 +218,11 @@ def _group_names(datasets: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _features(runs: Records, units: _Units) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Features by row, and the columns left out with the reason. The same values as rows of :func:`feature_row`, put
-    together by column: a hundred thousand runs have ten million of them."""
+    """Features by row, and the columns left out with the reason.
+
+    The same values as rows of :func:`feature_row`, put together by column: a hundred thousand runs have ten million of
+    them.
+    """
     # Hyperparameters are of mixed types, so pandas chooses the columns' types, from every Hj once.
     hp = runs.columns["hp"].take(units.first).used()
     distinct = pd.DataFrame([{f"{keys.HP}{name}": value for name, value in each.items()} for each in hp.distinct])
@@ -263,8 +268,10 @@ def _whole(runs: Records) -> np.ndarray:
 
 
 def _sampling_se(metrics: Metrics, target: Target) -> np.ndarray:
-    """(runs,) standard error of the target on its questions: what the run says; for a share of n questions that are
-    right or wrong it follows from the share; NaN otherwise."""
+    """(runs,) standard error of the target on its questions: what the run says, else NaN.
+
+    For a share of n questions that are right or wrong it follows from the share where the run says nothing.
+    """
     told, known = metrics.column(target.key + keys.SE)
     if target.error != "bernoulli":
         return np.where(known, told, np.nan)
@@ -275,8 +282,10 @@ def _sampling_se(metrics: Metrics, target: Target) -> np.ndarray:
 
 
 def _price(metrics: Metrics) -> np.ndarray:
-    """(runs,) seconds of the full fine-tune: the total when it was recorded, otherwise the sum of the parts. What a run
-    took from a cache counts as if it had been done: what was cached says nothing of the next dataset's price."""
+    """(runs,) seconds of the full fine-tune: the total when it was recorded, otherwise the sum of the parts.
+
+    What a run took from a cache counts as if it had been done: what was cached says nothing of the next dataset's price.
+    """
     price = np.full(len(metrics), np.nan)
     total = f"{keys.COST}total_s"
     for names, rows in metrics.alike():

@@ -33,6 +33,7 @@ class FeatureSchema:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
         return tuple(column.name for column in self.columns)
 
     @property
@@ -103,14 +104,17 @@ class FeatureSchema:
         return unseen
 
     def to_json(self) -> list[dict[str, Any]]:
+        """One object for each column, in their order, as JSON values."""
         return [{"name": c.name, "kind": c.kind, "categories": list(c.categories)} for c in self.columns]
 
     @classmethod
     def from_json(cls, data: Sequence[Mapping[str, Any]]) -> FeatureSchema:
+        """The schema of which :meth:`to_json` gave the columns."""
         return cls(tuple(Column(c["name"], c["kind"], tuple(c["categories"])) for c in data))
 
     @property
     def digest(self) -> str:
+        """16 hex digits, equal for equal columns in the same order."""
         return hashlib.sha256(json.dumps(self.to_json()).encode()).hexdigest()[:16]
 
 

@@ -95,6 +95,7 @@ class Table:
 
     @property
     def headline_group(self) -> str:
+        """Name of the group column of the headline validation."""
         return next(iter(self.groups))
 
     @property
@@ -109,6 +110,7 @@ class Table:
 
     @cached_property
     def noise(self) -> Noise:
+        """What no predictor can explain, from the standard errors and from rows with several seeds."""
         sampling = _rms(self.sampling_se)
         repeated = self.seeds > 1
         seed = float("nan")

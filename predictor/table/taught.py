@@ -44,15 +44,18 @@ class Strange:
 
 @dataclass(frozen=True)
 class Taught:
-    """Attributes:
-    settings: each combination of a record's :data:`_FIELDS` that any run has, with the number of these `runs`, the most
-        common one first. What a run does not say is not in its combination.
+    """How the runs that taught were made.
+
+    Attributes:
+        settings: each combination of a record's :data:`_FIELDS` that any run has, with the number of these `runs`, the
+            most common one first. What a run does not say is not in its combination.
     """
 
     settings: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def of(cls, runs: Records) -> Taught:
+        """What is common to the runs, and where they differ."""
         numbers = combined([runs.columns[name] for name in _FIELDS])
         firsts, counts = np.unique(numbers, return_index=True, return_counts=True)[1:]
         found = [
@@ -113,10 +116,12 @@ class Taught:
         return None
 
     def to_json(self) -> list[dict[str, Any]]:
+        """The combinations as JSON values."""
         return [dict(each) for each in self.settings]
 
     @classmethod
     def from_json(cls, data: Iterable[Mapping[str, Any]]) -> Taught:
+        """What :meth:`to_json` wrote."""
         return cls(tuple(dict(each) for each in data))
 
 

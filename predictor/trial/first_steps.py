@@ -70,6 +70,7 @@ class FirstSteps:
         self._started: float | None = None
 
     def before_training(self, model: Any) -> None:
+        """Remember the weights, and look at the everyday text on the untouched base."""
         self._started = time.perf_counter()
         with self._own_work():
             self._recorder.snapshot(model)
@@ -85,10 +86,12 @@ class FirstSteps:
                 )
 
     def before_optimizer_step(self, model: Any) -> None:
+        """Hand the step's gradients to the recorder."""
         with self._own_work():
             self._recorder.observe_gradients(model)
 
     def after_step(self, model: Any, loss: float, grad_norm: float) -> None:
+        """Note the step; after the last one, score the development slice and look at the everyday text again."""
         with self._own_work():
             self._recorder.observe_step(loss, grad_norm)
             if self._recorder.full:
@@ -100,8 +103,10 @@ class FirstSteps:
             self.seconds = time.perf_counter() - self._started
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Tensors by name and JSON values: the recorder's, what was measured, the scores and the seconds so far; of
-        weights that are trained themselves also what the base said, 64 MB at most."""
+        """Tensors by name and JSON values: the recorder's, what was measured, the scores and the seconds so far.
+
+        Of weights that are trained themselves also what the base said, 64 MB at most.
+        """
         tensors, recorder = self._recorder.state()
         looks = {"texts": self._first_texts, "dev": self._first_dev}
         for name, look in looks.items():
@@ -133,7 +138,7 @@ class FirstSteps:
         self._started = time.perf_counter() - self.seconds
 
     def trace(self) -> Trace:
-        """What was seen so far."""
+        """What was seen, for the features of the train tier."""
         return self._recorder.trace(
             generic_loss_before=self._first_texts.loss,
             dev_loss_before=self._first_dev.loss,

@@ -23,10 +23,11 @@ from predictor.trial.sources import dataset_source
 
 @dataclass(frozen=True)
 class Materials:
-    """Attributes:
-    train: rows to learn from, before any is refused for its length.
-    scored: questions that R is measured on. dev: other questions of the evaluation file, never scored.
-    unusable_train, unusable_eval: sound rows that lack what the task reads.
+    """What one fine-tune works on.
+
+    Attributes:
+        train: rows to learn from, before any is refused for its length.
+        scored: questions that R is measured on. dev: other questions of the evaluation file, never scored.
     """
 
     task: Task

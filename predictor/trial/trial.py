@@ -52,10 +52,9 @@ class RunWriter(Protocol):
 
 
 class Trial:
-    """One fine-tune, or the probe that stands for it. At the end of its `with` block the base model goes back to where
-    the next one finds it.
+    """One fine-tune, or the probe that stands for it.
 
-    Everything that follows from the configuration is derived here, once, and when it is first asked for: the rows need
+    At the end of its `with` block the base model goes back to where the next one finds it. Everything that follows from the configuration is derived here, once, and when it is first asked for: the rows need
     the tokenizer, the plan needs the rows, the identity needs the base model's digest but not the model.
 
     Attributes:
@@ -65,8 +64,7 @@ class Trial:
         watch: seconds by part. saved: seconds by part that it took when it was done, where this trial had not to do it.
 
     Raises:
-        PredictorError: the data cannot be used, or early stopping is asked for and there
-            are no development rows.
+        PredictorError: the data cannot be used, or early stopping is asked for and there are no development rows.
     """
 
     def __init__(self, config: FinetuneConfig, progress: Progress = SILENT) -> None:
@@ -116,8 +114,10 @@ class Trial:
 
     @cached_property
     def rows(self) -> list[RenderedRow]:
-        """The training rows as token ids; those longer than max_length are left out, which is said, and kept among the
-        refused rows."""
+        """The training rows as token ids.
+
+        Those longer than max_length are left out, which is said, and kept among the refused rows.
+        """
         m, most = self.materials, self.hp.training.max_length
         rendered = render_rows(m.train, m.task, self.base.tokenizer)
         rows = within_length(rendered, most)
@@ -134,8 +134,11 @@ class Trial:
 
     @cached_property
     def described(self) -> tuple[Example, ...]:
-        """The rows that the features describe: those that are trained on. A probe of the static and embed tiers alone
-        needs no base model and so cannot tell which rows exceed max_length: it describes all, and says so."""
+        """The rows that the features describe: those that are trained on.
+
+        A probe of the static and embed tiers alone needs no base model and so cannot tell which rows exceed max_length:
+        it describes all, and says so.
+        """
         train = self.materials.train
         if not self._needs_base:
             self._progress.note(
@@ -163,8 +166,10 @@ class Trial:
 
     @cached_property
     def probe_steps(self) -> int:
-        """Optimizer steps that the train tier sees, 0 without it. A probe must not see steps that its fine-tune,
-        stopped early, may never take."""
+        """Optimizer steps that the train tier sees, 0 without it.
+
+        A probe must not see steps that its fine-tune, stopped early, may never take.
+        """
         probe = self.config.probe
         return min(probe.probe_steps, self.plan.earliest_stop) if "train" in probe.tier_list else 0
 
@@ -222,11 +227,10 @@ class Trial:
     # what happens, in this order
 
     def announce(self, kind: str, run: RunWriter) -> None:
-        """Write on the run what is known before any model is loaded: Hj, tags, the datasets, the row hashes of a large
-        one, and the rows that were refused, which are also named to the person who watches.
+        """Write on the run what is known before any model is loaded.
 
-        Raises:
-            DataError: training rows are evaluation questions too, and `leak=refuse`.
+        That is Hj, tags, the datasets, the row hashes of a large one, and the rows that were refused, which are also
+        named to the person who watches.
         """
         m = self.materials
         self._kind, self._artifacts = kind, run.artifacts
@@ -247,8 +251,10 @@ class Trial:
             m.refuse_leak()
 
     def look(self) -> None:
-        """Take the chosen tiers that need no training step. What was measured before on the same rows is not measured
-        again."""
+        """Take the chosen tiers that need no training step.
+
+        What was measured before on the same rows is not measured again.
+        """
         tiers, m, rows = self.config.probe.tier_list, self.materials, self.described
         self._progress.stage("probe", len(tiers))
         digest = m.fingerprint_of(rows)
@@ -356,7 +362,8 @@ class Trial:
         """Seconds by part, those that were saved, and of a fine-tune tokens, steps, weights and peak of memory (MB).
 
         Parts and total are the seconds of this very run; with `saved_<part>_s` they are those of a run that finds
-        nothing done before."""
+        nothing done before.
+        """
         costs = self.watch.costs() | {f"saved_{part}_s": seconds for part, seconds in self.saved.items()}
         if tuned is not None:
             costs |= {
