@@ -284,7 +284,7 @@ def _sampling_se(metrics: Metrics, target: Target) -> np.ndarray:
 def _price(metrics: Metrics) -> np.ndarray:
     """(runs,) seconds of the full fine-tune: the total when it was recorded, otherwise the sum of the parts.
 
-    What a run took from a cache counts as if it had been done: what was cached says nothing of the next dataset's price.
+    What a run took from a cache counts as if it had been done: a cache says nothing of the next dataset's price.
     """
     price = np.full(len(metrics), np.nan)
     total = f"{keys.COST}total_s"

@@ -54,8 +54,9 @@ class RunWriter(Protocol):
 class Trial:
     """One fine-tune, or the probe that stands for it.
 
-    At the end of its `with` block the base model goes back to where the next one finds it. Everything that follows from the configuration is derived here, once, and when it is first asked for: the rows need
-    the tokenizer, the plan needs the rows, the identity needs the base model's digest but not the model.
+    At the end of its `with` block the base model goes back to where the next one finds it. Everything that follows from
+    the configuration is derived here, once, and when it is first asked for: the rows need the tokenizer, the plan needs
+    the rows, the identity needs the base model's digest but not the model.
 
     Attributes:
         materials: what it works on; read when the trial is made.
