@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -107,18 +106,11 @@ def _hash(folder: Path, files: Iterable[Path]) -> str:
 
 
 def _cache_file(folder: Path, patterns: tuple[str, ...]) -> Path:
-    root = Path(os.environ.get("PREDICTOR_CACHE") or Path.home() / ".cache" / "finetune-predictor")
     name = hashlib.sha256(f"{folder.resolve()}\n{patterns}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return root / "digests" / f"{name}.json"
+    return cache_folder() / "digests" / f"{name}.json"
 
 
 def _keep(home: Path, content: dict[str, Any]) -> None:
     """Write whole or not at all; what cannot be written is hashed again the next time."""
-    part = home.with_name(f"{home.name}.{os.getpid()}.part")
-    try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(content), encoding="utf-8")
-        part.replace(home)
-    except OSError:
-        with contextlib.suppress(OSError):
-            part.unlink()
+    with contextlib.suppress(OSError), whole_file(home, encoding="utf-8") as stream:
+        json.dump(content, stream)

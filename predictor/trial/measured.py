@@ -6,7 +6,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import os
 import sys
 import time
 import warnings
@@ -125,8 +124,7 @@ def _remember(key: str, entry: Measured) -> None:
 
 
 def _file(key: str) -> Path:
-    root = Path(os.environ.get("PREDICTOR_CACHE") or Path.home() / ".cache" / "finetune-predictor")
-    return root / "features" / f"{key}.json"
+    return cache_folder() / "features" / f"{key}.json"
 
 
 def _read(path: Path) -> Measured | None:
@@ -141,12 +139,8 @@ def _read(path: Path) -> Measured | None:
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     """Write whole or not at all; a folder that cannot be written only costs the time of the next measurement."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(content), encoding="utf-8")
-        part.replace(path)
+        with whole_file(path, encoding="utf-8") as stream:
+            json.dump(content, stream)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
         warnings.warn(f"features are not cached: {error}", RuntimeWarning, stacklevel=3)
