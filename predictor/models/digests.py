@@ -14,6 +14,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from predictor.cache import cache_folder
+from predictor.files import whole_file
+
 _BLOCK: Final = 1 << 20
 _WEIGHTS: Final = ("*.safetensors",)
 _REST: Final = (

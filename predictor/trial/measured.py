@@ -15,7 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
+from predictor.cache import cache_folder
 from predictor.config import canonical_hash
+from predictor.files import whole_file
 from predictor.models.device import Device
 from predictor.probe import FEATURES
 from predictor.tasks.base import Task

@@ -14,6 +14,9 @@ from predictor.report.explanations import bars, beeswarm, dependence
 from predictor.report.labels import plain
 from predictor.report.validation import against_baselines, predicted_against_actual, residuals
 
+# Chinese signs are drawn as boxes where the machine has no font for them: the figure is whole all the same.
+pytestmark = pytest.mark.filterwarnings("ignore:Glyph .* missing from font:UserWarning")
+
 ODD = [r"$\frac", "$a$", r"cost_{$}^2$", "two\nlines", "\udce9t\udce9.json", r"\$5", "数据集", "_hidden", " "]
 Y = np.linspace(0.1, 0.9, 18)
 GROUPS = np.array(ODD * 2, dtype=object)
