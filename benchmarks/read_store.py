@@ -22,6 +22,7 @@ import resource, sys, time
 from predictor import environment
 environment.prepare()
 import mlflow, pandas
+import predictor.tasks
 from predictor.tracking import connect, read_records
 from predictor.table import build
 way, uri = sys.argv[1:]
