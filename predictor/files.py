@@ -47,7 +47,7 @@ def whole_file(path: Path, mode: str = "w", *, durable: bool = False, **options:
                 to_disk(file)
         os.replace(aside, path)
         if durable:
-            _sync(path.parent)
+            sync(path.parent)
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
@@ -73,11 +73,11 @@ def whole_folder(path: Path, *, replace: bool = False, durable: bool = False) ->
         if durable:
             for inner, _, names in os.walk(aside):
                 for name in names:
-                    _sync(Path(inner, name))
-                _sync(Path(inner))
+                    sync(Path(inner, name))
+                sync(Path(inner))
         _put(aside, path, replace)
         if durable:
-            _sync(path.parent)
+            sync(path.parent)
 
 
 @contextlib.contextmanager
@@ -141,8 +141,8 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
-    """Make a file's content last through a loss of power, or the names in a folder."""
+def sync(path: Path) -> None:
+    """Make a file's content last through a loss of power; of a folder, the names in it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

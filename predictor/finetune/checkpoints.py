@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from predictor.errors import TrainingError
-from predictor.finetune.sealing import Refused, check, seal, sync
+from predictor.files import sync
+from predictor.finetune.sealing import Refused, check, seal
 
 _SEALED = re.compile(r"step-(\d{8})")
 _SCRATCH = "scratch"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from predictor.files import sync
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -101,15 +102,6 @@ def open_manifest(content: bytes) -> dict[str, Any]:
     if not whole:
         raise Refused(f"{MANIFEST} is damaged", "the manifest has the digest that it names")
     return dict(body)
-
-
-def sync(path: Path) -> None:
-    """Make a file's content last through a loss of power; of a folder, the names in it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _sealed_text(body: Mapping[str, Any]) -> bytes:

@@ -114,5 +114,5 @@ def _quickstart(config: QuickstartConfig, run: TrackedRun, progress: Progress) -
             f"{keys.QUICKSTART}seconds": seconds,
         }
     )
-    taught = len([run_id for unit in meta.table.run_ids for run_id in unit])
+    taught = sum(map(len, meta.table.run_ids))
     return QuickstartResult(taught, meta, promotion, tuple(verdicts), correlation, seconds, run.run_id)

@@ -47,8 +47,7 @@ def coverage_rows(
     rest = order[shown:]
     if len(rest):
         size = sizes[rest].sum()
-        both = ((sizes[rest] * values[rest]).sum() / size for values in (covered, mean))
-        share, error = both
+        share, error = ((sizes[rest] * values[rest]).sum() / size for values in (covered, mean))
         rows.append(_row(f"{len(rest)} other groups", size, share, target.text(error, 1)))
     return rows
 
