@@ -82,10 +82,11 @@ class PredictConfig(Sectioned):
 
         A trial that is made in Python says in this way what the parameters of an entry point say.
         """
-        usual = PredictConfig()
+        default = PredictConfig()
+        usual, usual_trial = default.values(), default.trial.values()
         trial, own = self.trial.values(), self.values()
-        chosen = {name: value for name, value in trial.items() if value != usual.trial.values()[name]}
-        return chosen | {name: own[name] for name in _LIKE_TAUGHT if own[name] != usual.values()[name]}
+        chosen = {name: value for name, value in trial.items() if value != usual_trial[name]}
+        return chosen | {name: own[name] for name in _LIKE_TAUGHT if own[name] != usual[name]}
 
     def like(self, taught: Mapping[str, Any]) -> FinetuneConfig:
         """The fine-tune that is probed: what is not said is as in the runs that taught."""

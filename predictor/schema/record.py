@@ -11,6 +11,12 @@ from predictor.schema import keys
 HpValue = int | float | str | bool
 
 
+def run_title(dataset: str, method: str, hp: Mapping[str, HpValue], seed: int) -> str:
+    """What the UI calls a fine-tune; the rank stands for LoRA, which has one."""
+    how = f"r{hp['lora_r']}" if "lora_r" in hp else method
+    return f"{dataset} {how} lr{hp['learning_rate']:g} s{seed}"
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """What one MLflow run of ours says, free of MLflow.

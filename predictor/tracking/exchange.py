@@ -14,7 +14,7 @@ from mlflow.entities import Metric, Param, RunTag
 
 from predictor.errors import TableError
 from predictor.progress import SILENT, Progress
-from predictor.schema import RunRecord, encode, keys
+from predictor.schema import RunRecord, encode, keys, run_title
 from predictor.schema.archive import read_archive, write_archive
 from predictor.tracking import face
 from predictor.tracking.owner import this_process
@@ -64,7 +64,7 @@ def _write(client: Any, experiment: str, record: RunRecord, origin: str) -> None
     created = client.create_run(
         experiment,
         start_time=record.start_time,
-        run_name=_name(record),
+        run_name=run_title(record.dataset, record.method, record.hp, record.seed),
         tags={keys.TAG_IMPORTED: origin, keys.TAG_OWNER: this_process()},
     )
     end = record.start_time + round(1000 * record.costs.get("total_s", 0.0))
@@ -117,7 +117,3 @@ def _config_of(record: RunRecord, tracking_uri: str | None) -> dict[str, Any]:
         path = MlflowClient(connect(tracking_uri)).download_artifacts(record.run_id, "config.json", folder)
         config: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     return config
-
-
-def _name(record: RunRecord) -> str:
-    return f"{record.dataset} r{record.hp['lora_r']} lr{record.hp['learning_rate']:g} s{record.seed}"

@@ -21,6 +21,7 @@ from predictor.config import (
 )
 from predictor.config.fields import Parameter
 from predictor.finetune.settings import Hyperparameters
+from predictor.schema import run_title
 from predictor.tasks import TASKS
 
 
@@ -114,9 +115,7 @@ class FinetuneConfig(Sectioned):
     def title(self) -> str:
         """What the UI calls the run."""
         hp = self.hyperparameters
-        rank = getattr(hp.method.settings, "lora_r", None)
-        how = hp.method.name if rank is None else f"r{rank}"
-        return f"{self.data.short_name} {how} lr{hp.training.learning_rate:g} s{self.execution.seed}"
+        return run_title(self.data.short_name, hp.method.name, hp.logged(), self.execution.seed)
 
 
 def finetune_config(**values: Any) -> FinetuneConfig:

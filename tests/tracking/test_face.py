@@ -199,6 +199,23 @@ def test_imported_runs_look_like_those_that_were_made(store: str, tmp_path):
     assert run.data.tags[face.NOTE_TAG] == face.note(RECORD)
 
 
+@pytest.mark.parametrize(
+    ("method", "hp", "name"),
+    [
+        ("lora", {"lora_r": 8, "learning_rate": 5e-3}, "lab:size:dial=48:seed=1 r8 lr0.005 s3"),
+        ("full", {"learning_rate": 2e-5}, "lab:size:dial=48:seed=1 full lr2e-05 s3"),
+    ],
+)
+def test_imported_runs_of_any_method_have_a_readable_name(store: str, tmp_path, method: str, hp: dict, name: str):
+    record = dataclasses.replace(
+        RECORD, run_id="a" * 32, status="FINISHED", start_time=1, base_model_digest="d", method=method, hp=hp
+    )
+    write_archive(tmp_path / "runs.parquet", [record], [{}], {})
+    assert import_records(tmp_path / "runs.parquet", experiment="e") == (1, 0)
+    [run] = MlflowClient().search_runs([MlflowClient().get_experiment_by_name("e").experiment_id])
+    assert run.info.run_name == name
+
+
 def test_the_address_of_the_view(store: str):
     run_id = _fine_tune()
     home = MlflowClient().get_experiment_by_name("e").experiment_id
