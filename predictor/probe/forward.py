@@ -13,7 +13,7 @@ from predictor.probe.feature import measure
 from predictor.probe.losses import UNMARKED, Losses, Marks
 from predictor.probe.sample import sample
 
-ROWS = 128
+ROWS = 64
 """Rows that go through the base model at most."""
 
 

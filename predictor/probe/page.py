@@ -8,7 +8,7 @@ from predictor.probe.feature import FEATURES
 _PRICE = {
     "static": "reading the rows and the development slice; no model",
     "embed": "a sentence encoder over at most 128 rows of each dataset",
-    "forward": "forward passes of the untouched base model over at most 128 rows and the development slice, and "
+    "forward": "forward passes of the untouched base model over at most 64 rows and the development slice, and "
     "answers to the slice",
     "train": "the first `probe_steps` optimizer steps of the very fine-tune, three forward passes and one backward "
     "pass over the development slice, and answers to it",
