@@ -37,11 +37,11 @@ def main(arguments: list[str]) -> int:
     started = time.process_time()
     shape = {"num_leaves": min(15, 3 + len(table) // 40), "min_child_share": min(0.1, 10.0 / len(table))}
     common = {**shape, "learning_rate": 0.1, "rounds": ROUNDS}
-    plain = Settings(linear="none", **common)
-    most = Settings(linear="none", feature_fraction=0.8, **common)
-    booster = Settings(linear="none", feature_fraction=0.8, differences=6, **common)
-    line = Settings(linear="one", feature_fraction=0.8, differences=6, **common)
-    extra = Settings(linear="none", feature_fraction=0.8, differences=6, extra_trees=True, **common)
+    plain = Settings(trend="mean", **common)
+    most = Settings(trend="mean", feature_fraction=0.8, **common)
+    booster = Settings(trend="mean", feature_fraction=0.8, differences=6, **common)
+    line = Settings(trend="line", feature_fraction=0.8, differences=6, **common)
+    extra = Settings(trend="mean", feature_fraction=0.8, differences=6, extra_trees=True, **common)
     found = {}
     for name, settings in {
         "one booster, feature_fraction 0.6": plain,

@@ -60,7 +60,7 @@ def _trees(table: Table, columns: list[int]) -> Guess:
 
     def guess(train: np.ndarray, test: np.ndarray) -> np.ndarray:
         x = table.matrix[:, columns]
-        model = fit(x[train], table.y[train], Recipe((Settings(linear="none"),)), categorical=categorical)
+        model = fit(x[train], table.y[train], Recipe((Settings(trend="mean"),)), categorical=categorical)
         return model.predict(x[test])
 
     return guess

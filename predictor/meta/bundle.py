@@ -20,7 +20,7 @@ from predictor.schema.targets import Target
 from predictor.table import FeatureSchema
 from predictor.table.taught import Taught
 
-FORMAT = 3
+FORMAT = 4
 FILE = "predictor.json"
 TAUGHT = "taught"
 """Entry of `about`: how the runs were made that taught it."""

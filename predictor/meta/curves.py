@@ -8,10 +8,10 @@ import lightgbm
 import numpy as np
 
 from predictor.meta.differences import strongest_pairs, widen
-from predictor.meta.linear import fit_line_to, fit_linear
-from predictor.meta.model import dataset, start
-from predictor.meta.settings import Settings
+from predictor.meta.model import anchor_among, dataset, start
+from predictor.meta.settings import Kind, Settings
 from predictor.meta.splits import Fold
+from predictor.meta.trend import fit_trend
 
 PATIENCE = 4
 """Judgements without a gain after which a fold is no longer boosted."""
@@ -28,8 +28,9 @@ class View:
         folds: Sequence[Fold],
         categorical: Sequence[int],
         differences: int,
+        anchor: int | None = None,
     ) -> None:
-        self.matrix, self.y = matrix[:, columns], y
+        self.matrix, self.y, self.anchor = matrix[:, columns], y, anchor_among(columns, anchor)
         self.codes = [i for i, column in enumerate(columns) if column in categorical]
         self.folds: list[tuple[np.ndarray, np.ndarray, lightgbm.Dataset, np.ndarray]] = []
         for train, test in folds:
@@ -47,8 +48,7 @@ class View:
         predicted = np.empty((len(steps), len(self.y)))
         for train, test, data, wide in self.folds:
             x, y = self.matrix, self.y
-            linear = fit_line_to(settings.linear, x[train], y[train], settings.alpha, self.codes)
-            begin = linear.predict(x) if linear else np.full(len(y), y[train].mean())
+            begin = fit_trend(settings.trend, x[train], y[train], settings.alpha, self.codes, self.anchor).predict(x)
             data.set_label((y - begin)[train])
             booster = start(data, settings, seed, threads)
             now = begin[test]
@@ -65,14 +65,14 @@ class View:
                     break
         return predicted
 
-    def best_alpha(self, alphas: Sequence[float]) -> float:
-        """The ridge penalty with the least error of the linear part alone: cheap, so not left to luck."""
+    def best_alpha(self, kind: Kind, alphas: Sequence[float]) -> float:
+        """The ridge penalty with the least error of the trend alone: cheap, so not left to luck."""
 
         def error(alpha: float) -> float:
             total = 0.0
             for train, test, _, _ in self.folds:
-                line = fit_linear(self.matrix[train], self.y[train], alpha, skip=self.codes)
-                total += float(np.sum((line.predict(self.matrix[test]) - self.y[test]) ** 2))
+                trend = fit_trend(kind, self.matrix[train], self.y[train], alpha, self.codes, self.anchor)
+                total += float(np.sum((trend.predict(self.matrix[test]) - self.y[test]) ** 2))
             return total
 
         return min(alphas, key=error)

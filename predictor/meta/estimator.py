@@ -89,7 +89,11 @@ class Estimator:
             "model": model,
             "interval": self.interval.to_json(),
             "domain": self.domain.to_json(),
-            "recipe": {"members": [each.to_json() for each in self.recipe.members], "kept": list(self.recipe.kept)},
+            "recipe": {
+                "members": [each.to_json() for each in self.recipe.members],
+                "kept": list(self.recipe.kept),
+                "anchor": self.recipe.anchor,
+            },
             "low": self.low,
             "high": self.high,
         }, texts
@@ -102,7 +106,11 @@ class Estimator:
             model=Model.from_parts(data["model"], texts),
             interval=Interval(**data["interval"]),
             domain=Domain.from_json(data["domain"]),
-            recipe=Recipe(tuple(Settings(**each) for each in data["recipe"]["members"]), tuple(data["recipe"]["kept"])),
+            recipe=Recipe(
+                tuple(Settings(**each) for each in data["recipe"]["members"]),
+                tuple(data["recipe"]["kept"]),
+                data["recipe"]["anchor"],
+            ),
             low=data["low"],
             high=data["high"],
         )

@@ -8,25 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from predictor.meta.differences import strongest
-from predictor.meta.settings import Line
-
-LEAST_ALPHA = 0.01
+DECADE = 10.0
+"""A feature above zero whose largest value is this many times its smallest is read as its logarithm."""
 
 
 @dataclass(frozen=True)
 class Linear:
-    """y = intercept + Σ coef_j · z_j, with z = clip((x − center) / scale, low, high) and z = 0 where x is NaN.
+    """y = intercept + Σ coef_j · z_j, with z = clip((s(x) − center) / scale, low, high) and z = 0 where x is NaN.
 
+    s(x) is ln x of a feature that spans decades (a size, a rate, a perplexity), where a step means a factor, else x.
     z is clipped to what training saw, so that a feature far outside it cannot carry the prediction away.
 
     Attributes:
         columns: positions of its features in the matrix, (k,).
+        logged: whether s is the logarithm, (k,).
         center, scale, low, high, coef: (k,). intercept: the mean of the training target.
         mean: mean of z over training, (k,), the reference of the contributions.
     """
 
     columns: np.ndarray
+    logged: np.ndarray
     center: np.ndarray
     scale: np.ndarray
     low: np.ndarray
@@ -37,7 +38,7 @@ class Linear:
 
     def z(self, matrix: np.ndarray) -> np.ndarray:
         """(n, k) its features, standardised and clipped, from a matrix (n, d); 0 for NaN."""
-        z = (matrix[:, self.columns] - self.center) / self.scale
+        z = (_scaled(matrix[:, self.columns], self.logged) - self.center) / self.scale
         return np.clip(np.where(np.isnan(z), 0.0, z), self.low, self.high)
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
@@ -54,14 +55,17 @@ class Linear:
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name, as JSON values."""
-        arrays = ("columns", "center", "scale", "low", "high", "coef", "mean")
+        arrays = ("columns", "logged", "center", "scale", "low", "high", "coef", "mean")
         return {**{name: getattr(self, name).tolist() for name in arrays}, "intercept": self.intercept}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Linear:
         """The linear part of which :meth:`to_json` gave the fields."""
-        arrays = {name: np.asarray(data[name], dtype=float) for name in data if name not in ("columns", "intercept")}
-        return cls(columns=np.asarray(data["columns"], dtype=int), intercept=float(data["intercept"]), **arrays)
+        types: dict[str, type] = {"columns": int, "logged": bool}
+        arrays: dict[str, Any] = {
+            name: np.asarray(data[name], dtype=types.get(name, float)) for name in data if name != "intercept"
+        }
+        return cls(intercept=float(data["intercept"]), **arrays)
 
 
 def fit_linear(matrix: np.ndarray, y: np.ndarray, alpha: float, skip: Sequence[int] = ()) -> Linear:
@@ -77,13 +81,15 @@ def fit_linear(matrix: np.ndarray, y: np.ndarray, alpha: float, skip: Sequence[i
     with np.errstate(all="ignore"):
         known = ~np.isnan(matrix).all(axis=0)
     columns = np.array([j for j in range(d) if known[j] and j not in set(skip)], dtype=int)
-    x = matrix[:, columns]
+    logged = _spans_decades(matrix[:, columns])
+    x = _scaled(matrix[:, columns], logged)
     center = np.nanmedian(x, axis=0) if len(columns) else np.zeros(0)
     filled = np.where(np.isnan(x), center, x)
     # Mean absolute deviation: one wild value does not squeeze all the others together, as it would with the variance.
     scale = np.mean(np.abs(filled - center), axis=0) if len(columns) else np.zeros(0)
     varies = scale > 1e-12 * np.maximum(1.0, np.abs(center))
-    columns, center, scale, filled = columns[varies], center[varies], scale[varies], filled[:, varies]
+    columns, logged = columns[varies], logged[varies]
+    center, scale, filled = center[varies], scale[varies], filled[:, varies]
     z = np.clip((filled - center) / scale, -4.0, 4.0) if len(columns) else np.zeros((n, 0))
     mean = z.mean(axis=0)
     centred = z - mean
@@ -91,20 +97,19 @@ def fit_linear(matrix: np.ndarray, y: np.ndarray, alpha: float, skip: Sequence[i
     coef = _ridge(centred, y - intercept, alpha * n)
     low = z.min(axis=0) if len(columns) else np.zeros(0)
     high = z.max(axis=0) if len(columns) else np.zeros(0)
-    return Linear(columns, center, scale, low, high, coef, mean, intercept - float(mean @ coef))
+    return Linear(columns, logged, center, scale, low, high, coef, mean, intercept - float(mean @ coef))
 
 
-def fit_line_to(which: Line, matrix: np.ndarray, y: np.ndarray, alpha: float, skip: Sequence[int]) -> Linear | None:
-    """The linear part that :class:`predictor.meta.settings.Settings` asks for.
+def _scaled(x: np.ndarray, logged: np.ndarray) -> np.ndarray:
+    """(n, k) each column as it is, or its logarithm: −∞ of what is not above 0, which is then clipped."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(logged, np.log(np.maximum(x, 0.0)), x)
 
-    The strongest feature gets the least penalty, as there is nothing that it could be confused with.
-    """
-    if which == "none":
-        return None
-    if which == "all":
-        return fit_linear(matrix, y, alpha, skip)
-    others = set(range(matrix.shape[1])) - set(strongest(matrix, y, 1, skip).tolist())
-    return fit_linear(matrix, y, LEAST_ALPHA, tuple(others))
+
+def _spans_decades(x: np.ndarray) -> np.ndarray:
+    """(k,) whether all known values of a column lie above 0 and the largest is many times the smallest."""
+    smallest, largest = np.fmin.reduce(x, axis=0, initial=np.inf), np.fmax.reduce(x, axis=0, initial=-np.inf)
+    return (smallest > 0) & (largest >= DECADE * smallest)
 
 
 def _ridge(z: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The model inside a predictor: the mean of members, each a linear part and a LightGBM booster over what it leaves."""
+"""The model inside a predictor: the mean of members, each a trend and a LightGBM booster over what it leaves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import lightgbm
 import numpy as np
 
 from predictor.meta.differences import NONE, narrow, strongest_pairs, widen
-from predictor.meta.linear import Linear, fit_line_to
 from predictor.meta.settings import Settings, binning
+from predictor.meta.trend import Trend, fit_trend
 
 
 @dataclass(frozen=True)
@@ -21,42 +21,38 @@ class Recipe:
     Attributes:
         members: settings of each member; several good settings averaged are steadier than the single luckiest.
         kept: positions of the features that the screened members read.
+        anchor: position of the feature that lines and curves go through; None takes the strongest.
     """
 
     members: tuple[Settings, ...]
     kept: tuple[int, ...] = ()
+    anchor: int | None = None
 
 
 @dataclass(frozen=True)
 class Member:
-    """ŷ = linear(x) + booster(x, differences of x), or base + booster(…) without a linear part.
+    """ŷ = trend(x) + booster(x, differences of x).
 
     Attributes:
         columns: positions, in the whole matrix, of the features that it reads.
-        base: the training mean, when there is no linear part.
         pairs: (k, 2) positions among the columns whose differences the booster reads too.
     """
 
     columns: np.ndarray
-    base: float
-    linear: Linear | None
+    trend: Trend
     booster: lightgbm.Booster | None
     pairs: np.ndarray
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """(n,) from the whole matrix (n, d)."""
         x = matrix[:, self.columns]
-        out = np.full(len(x), self.base) if self.linear is None else self.linear.predict(x)
+        out = self.trend.predict(x)
         return out if self.booster is None else out + self.booster.predict(widen(x, self.pairs), num_threads=1)
 
     def contributions(self, matrix: np.ndarray) -> np.ndarray:
         """(n, d + 1), the base value last; 0 for features that the member does not read."""
         x = matrix[:, self.columns]
-        own = np.zeros((len(x), len(self.columns) + 1))
-        if self.linear is None:
-            own[:, -1] = self.base
-        else:
-            own = self.linear.contributions(x)
+        own = self.trend.contributions(x)
         if self.booster is not None:
             values = np.asarray(self.booster.predict(widen(x, self.pairs), pred_contrib=True, num_threads=1))
             own += narrow(values, self.pairs)
@@ -93,8 +89,7 @@ class Model:
             parts.append(
                 {
                     "columns": member.columns.tolist(),
-                    "base": member.base,
-                    "linear": member.linear.to_json() if member.linear else None,
+                    "trend": member.trend.to_json(),
                     "booster": None if member.booster is None else len(texts),
                     "pairs": member.pairs.tolist(),
                 }
@@ -110,8 +105,7 @@ class Model:
             tuple(
                 Member(
                     columns=np.array(part["columns"], dtype=int),
-                    base=float(part["base"]),
-                    linear=Linear.from_json(part["linear"]) if part["linear"] else None,
+                    trend=Trend.from_json(part["trend"]),
                     booster=None if part["booster"] is None else lightgbm.Booster(model_str=texts[part["booster"]]),
                     pairs=np.array(part["pairs"], dtype=int).reshape(-1, 2),
                 )
@@ -141,23 +135,28 @@ def fit(
         columns = recipe.kept if settings.screened else everything
         x = matrix[:, columns]
         codes = [i for i, column in enumerate(columns) if column in categorical]
-        linear = fit_line_to(settings.linear, x, y, settings.alpha, codes)
-        base, booster, pairs = float(y.mean()), None, NONE
+        trend = fit_trend(settings.trend, x, y, settings.alpha, codes, anchor_among(columns, recipe.anchor))
+        booster, pairs = None, NONE
         if settings.rounds > 0:
             key = (tuple(columns), settings.differences)
             if key not in binned:
                 pairs = strongest_pairs(x, y, settings.differences, codes)
                 binned[key] = pairs, dataset(widen(x, pairs), y, codes)
             pairs, data = binned[key]
-            data.set_label(y - (linear.predict(x) if linear else base))
+            data.set_label(y - trend.predict(x))
             booster = start(data, settings, seed + number, threads)
             for _ in range(settings.rounds):
                 booster.update()
-        members.append(Member(np.array(columns, dtype=int), base, linear, booster, pairs))
+        members.append(Member(np.array(columns, dtype=int), trend, booster, pairs))
     for member in members:
         if member.booster is not None:
             member.booster.free_dataset()
     return Model(tuple(members))
+
+
+def anchor_among(columns: Sequence[int], anchor: int | None) -> int | None:
+    """The anchor's position among the columns that are read; None where it is not one of them."""
+    return columns.index(anchor) if anchor in columns else None
 
 
 def dataset(matrix: np.ndarray, label: np.ndarray, categorical: Sequence[int]) -> lightgbm.Dataset:

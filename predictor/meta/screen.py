@@ -11,7 +11,7 @@ from predictor.meta.model import Recipe, fit
 from predictor.meta.settings import Settings
 from predictor.meta.splits import tuning_folds
 
-SETTINGS = Settings(linear="none", rounds=60, num_leaves=7, learning_rate=0.08)
+SETTINGS = Settings(trend="mean", rounds=60, num_leaves=7, learning_rate=0.08)
 SHADOW_QUANTILE = 0.9
 MIN_KEPT = 3
 

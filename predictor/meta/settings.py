@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Line = Literal["none", "one", "all"]
-"""Which features the linear part reads: none (no linear part), the strongest one, or all."""
+Kind = Literal["mean", "line", "ridge", "curve", "corrected"]
+"""What is fitted before the booster: the mean; a line or a monotone curve through the anchor, which is the score after
+the first steps where a table has it, else the strongest feature; a ridge on all features; or the curve, corrected by a
+ridge on what it leaves."""
 
 
 @dataclass(frozen=True)
@@ -17,16 +19,16 @@ class Settings:
 
     Attributes:
         screened: read only the features that screening kept.
-        linear: what the ridge part reads, whose residuals are boosted.
+        trend: what is fitted first, whose residuals are boosted.
         alpha: ridge penalty for each row, on standardised features.
         learning_rate, num_leaves, feature_fraction, bagging_fraction, lambda_l2, extra_trees: LightGBM's.
         min_child_share: LightGBM's min_child_samples as a share of the rows, never below 2.
         differences: this many of the strongest features are also read as the difference of each pair.
-        rounds: boosting rounds; 0 leaves the ridge part (or the mean) alone.
+        rounds: boosting rounds; 0 leaves the trend alone.
     """
 
     screened: bool = False
-    linear: Line = "all"
+    trend: Kind = "ridge"
     alpha: float = 0.1
     learning_rate: float = 0.05
     num_leaves: int = 7

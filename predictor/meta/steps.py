@@ -15,7 +15,7 @@ from predictor.probe import FEATURES
 from predictor.schema import keys
 from predictor.table import Table
 
-DEFAULT = Settings(linear="none")
+DEFAULT = Settings(trend="mean")
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ def restrict(recipe: Recipe, names: Sequence[str], allowed: Sequence[str]) -> Re
     """A recipe over the columns `names` as one over `allowed`, some of them."""
     position = {name: j for j, name in enumerate(allowed)}
     kept = tuple(position[names[j]] for j in recipe.kept if names[j] in position)
-    return Recipe(recipe.members, kept or tuple(range(len(allowed))))
+    anchor = None if recipe.anchor is None else position.get(names[recipe.anchor])
+    return Recipe(recipe.members, kept or tuple(range(len(allowed))), anchor)
 
 
 def _dearest(names: Sequence[str], tiers: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from predictor.meta.domain import learn as learn_domain
 from predictor.meta.estimator import Estimator
 from predictor.meta.growth import Growth, growth
 from predictor.meta.interval import calibrate
+from predictor.meta.known import anchor_of
 from predictor.meta.model import Recipe
 from predictor.meta.price import fit_price
 from predictor.meta.steps import Step, by_tier, needs, restrict, steps
@@ -118,6 +119,7 @@ def train(
         budget=budget,
         seed=seed,
         threads=threads,
+        anchor=anchor_of(table),
         on_trial=lambda done, of, rmse: say(f"tuning: trial {done} of {of}, RMSE {rmse:.4g}"),
     )
     main = compared[-1].tier or "all"

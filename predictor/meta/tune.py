@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import combinations
+from typing import Any, get_args
 
 import numpy as np
 import optuna
@@ -13,7 +14,7 @@ from predictor.meta.blend import better, blend, group_errors
 from predictor.meta.curves import View, checkpoints
 from predictor.meta.model import Recipe
 from predictor.meta.screen import Screening, screen
-from predictor.meta.settings import Line, Settings
+from predictor.meta.settings import Kind, Settings
 from predictor.meta.splits import tuning_folds
 
 OnTrial = Callable[[int, int, float], None]
@@ -62,9 +63,9 @@ class Budget:
         if rows < FEW_ROWS:
             budget = cls(trials=20, inner_trials=7, folds=4, max_rounds=40, repeats=1)
         elif rows < 600:
-            budget = cls(trials=40, inner_trials=12, max_rounds=200, repeats=3, members=6)
+            budget = cls(trials=40, inner_trials=12, max_rounds=400, repeats=3, members=6)
         elif rows < 4000:
-            budget = cls(trials=24, inner_trials=8, folds=4, max_rounds=250, repeats=1)
+            budget = cls(trials=24, inner_trials=8, folds=4, max_rounds=500, repeats=1)
         else:
             budget = cls(12, 4, folds=3, max_rounds=250, tuning_rows=2000, fits=5, repeats=1, controls=1, members=3)
         if trials > 0:
@@ -92,14 +93,18 @@ def tune(
     budget: Budget,
     seed: int,
     threads: int = 1,
+    anchor: int | None = None,
     on_trial: OnTrial | None = None,
 ) -> Tuned:
     """The settings that grouped cross-validation prefers: defaults, and what seeded TPE trials add to them.
 
     The features are screened first; each trial chooses whether it reads all of them or the kept ones. A trial boosts
-    every fold once; the number of rounds is read off the error curve (0 rounds, the linear part alone, included), so
+    every fold once; the number of rounds is read off the error curve (0 rounds, the trend alone, included), so
     that rounds cost no trials of their own. Groups count alike (:func:`predictor.meta.blend.group_errors`). The first
     trials are the defaults; :func:`predictor.meta.blend.blend` says which others join them.
+
+    Args:
+        anchor: position of the feature that a predictor leans on; None takes the strongest where one is needed.
     """
     rows = _whole_groups(groups, budget.tuning_rows, seed)
     matrix, y, groups = matrix[rows], y[rows], groups[rows]
@@ -110,7 +115,7 @@ def tune(
     few = len(y) < FEW_ROWS
     differences = 0 if few else DIFFERENCES
     views = {
-        screened: View(matrix, columns, y, folds, categorical, differences)
+        screened: View(matrix, columns, y, folds, categorical, differences, anchor)
         for screened, columns in ((False, everything), (True, screening.kept))
     }
     steps = checkpoints(budget.max_rounds)
@@ -133,12 +138,13 @@ def tune(
     study = optuna.create_study(
         direction="minimize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(5, trials // 3))
     )
-    alpha = views[False].best_alpha(ALPHAS)
-    for each in _defaults(few, alpha, views[True].best_alpha(ALPHAS)):
+    defaults = _defaults(few, anchor is not None)
+    for each in defaults:
+        each["alpha"] = views[each["screened"]].best_alpha(each["trend"], ALPHAS)
+    for each in defaults:
         study.enqueue_trial({**_first(len(y)), **each})
     study.optimize(objective, n_trials=trials)
-    # The first default, and the better of the next two.
-    begin = [0, min((1, 2), key=lambda i: history[i])] if trials > 2 else list(range(trials))
+    begin = _begin(np.array(predicted[: len(defaults)]), y, codes)
     chosen = blend(np.array(predicted), y, codes, begin, budget.members)
     members = tuple(
         replace(
@@ -149,7 +155,21 @@ def tune(
         for i in chosen
     )
     error = group_errors(np.mean([predicted[i] for i in chosen], axis=0) - y, codes).mean()
-    return Tuned(Recipe(members, screening.kept), screening, float(error), tuple(history))
+    return Tuned(Recipe(members, screening.kept, anchor), screening, float(error), tuple(history))
+
+
+def _begin(predicted: np.ndarray, y: np.ndarray, codes: np.ndarray) -> list[int]:
+    """Positions of the defaults that the blend begins with, from the predictions of those that were tried.
+
+    The first with the better of the next two, unless another default or pair of them does significantly better.
+    """
+    if len(predicted) < 3:
+        return list(range(len(predicted)))
+    options = [[i] for i in range(len(predicted))] + [list(pair) for pair in combinations(range(len(predicted)), 2)]
+    errors = [group_errors(predicted[option].mean(axis=0) - y, codes) for option in options]
+    usual = options.index([0, min((1, 2), key=lambda i: errors[i].mean())])
+    best = min(range(len(options)), key=lambda i: errors[i].mean())
+    return options[best if better(errors[best], errors[usual]) else usual]
 
 
 def _rounds(errors: Sequence[np.ndarray], usual: int) -> int:
@@ -161,15 +181,23 @@ def _rounds(errors: Sequence[np.ndarray], usual: int) -> int:
     return best if better(errors[best], errors[usual]) else usual
 
 
-def _defaults(few: bool, alpha: float, alpha_screened: float) -> list[dict[str, Any]]:
-    """The first trials. The first, averaged with the better of the next two, is where the blend begins.
+def _defaults(few: bool, anchored: bool) -> list[dict[str, Any]]:
+    """The first trials; the first, averaged with the better of the next two, is where the blend begins as a rule.
 
     A booster knows no trend beyond what it saw; one over a line through the strongest feature, or over a ridge on all,
-    does, and their errors differ. With few rows trees have too little to split, and the ridge comes first.
+    does, and their errors differ. With few rows trees have too little to split, and the ridge comes first. Where the
+    score after the first steps is known, it says most of what can be said of datasets unlike any seen, along a curve
+    that only rises: the others correct it.
     """
-    plain = {"screened": False, "alpha": alpha, "extra_trees": False}
-    booster, line, ridge = ({**plain, "linear": each} for each in ("none", "one", "all"))
-    rest = [{**ridge, "screened": True, "alpha": alpha_screened}, {**booster, "extra_trees": True}]
+
+    def default(trend: Kind, screened: bool = False, extra_trees: bool = False) -> dict[str, Any]:
+        return {"trend": trend, "screened": screened, "extra_trees": extra_trees}
+
+    booster, line, ridge = (default(each) for each in ("mean", "line", "ridge"))
+    rest = [default("ridge", screened=True), default("mean", extra_trees=True)]
+    if anchored:
+        anchored_ones = [default(trend, extra_trees=True) for trend in ("curve", "line", "corrected")]
+        return [*anchored_ones, booster, ridge]
     return [ridge, line, booster, *rest] if few else [booster, line, ridge, *rest]
 
 
@@ -185,10 +213,10 @@ def _suggest(trial: optuna.trial.BaseTrial, rows: int) -> Settings:
     """The search space; small tables get stumps and strong shrinkage only."""
     small = rows < FEW_ROWS
     child = (0.15, 0.25) if small else (2.0 / rows, 0.1)
-    line: Line = trial.suggest_categorical("linear", ["none", "one", "all"])  # type: ignore[assignment]
+    trend: Kind = trial.suggest_categorical("trend", list(get_args(Kind)))  # type: ignore[assignment]
     return Settings(
         screened=trial.suggest_categorical("screened", [False, True]),
-        linear=line,
+        trend=trend,
         alpha=trial.suggest_float("alpha", ALPHAS[0], ALPHAS[-1], log=True),
         learning_rate=trial.suggest_float("learning_rate", 0.06, 0.2, log=True),
         num_leaves=trial.suggest_int("num_leaves", 2, 3 if small else min(31, 3 + rows // 20), log=True),

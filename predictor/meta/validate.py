@@ -11,6 +11,7 @@ from predictor.errors import ConfigError, TableError
 from predictor.meta.baselines import baselines
 from predictor.meta.blend import group_errors
 from predictor.meta.interval import coverage
+from predictor.meta.known import anchor_of
 from predictor.meta.model import Model, Recipe, fit
 from predictor.meta.scores import cost_saved, regret, scores
 from predictor.meta.splits import Fold, group_folds, random_folds
@@ -20,6 +21,8 @@ from predictor.table import Table
 SPLITS = ("group", "random", "family", "lolo")
 UNSEEN = ("group", "family")
 """Splits whose models saw nothing like the rows that they predict."""
+PARTS = 40
+"""Parts into which tuning for the random split deals the rows."""
 LEVEL = 0.9
 OnStep = Callable[[str], None]
 
@@ -137,15 +140,17 @@ def _validate(
     on_step: OnStep | None,
 ) -> Validation:
     passes = []
+    # What is left out together while tuning: as in the split itself, so that each is tuned for what it is judged by.
+    together = _random_parts(len(table), seed) if name == "random" else labels
     for repeat in range(budget.repeats if name == "random" else 1):
         blocks = _random_blocks(len(table), seed + repeat) if name == "random" else _group_blocks(labels, budget, seed)
         tuned = []
         for number, block in enumerate(blocks, 1):
             if on_step:
                 on_step(f"{name} split, repeat {repeat + 1}, block {number} of {len(blocks)}")
-            tuned.append(tune_on(table, block.tuning, labels, budget, seed, threads))
+            tuned.append(tune_on(table, block.tuning, together, budget, seed, threads))
         predicted, reference = out_of_fold(table, blocks, [each.recipe for each in tuned], seed, threads)
-        guesses = _guess(table, blocks, labels) if with_baselines else {}
+        guesses = _guess(table, blocks, together) if with_baselines else {}
         passes.append((blocks, tuned, predicted, reference, guesses))
     metrics = [measure(table, predicted, reference, labels) for _, _, predicted, reference, _ in passes]
     compared = [{n: measure(table, g, reference, labels) for n, g in each.items()} for *_, reference, each in passes]
@@ -174,6 +179,7 @@ def tune_on(table: Table, rows: np.ndarray, labels: np.ndarray, budget: Budget, 
         budget=budget,
         seed=seed,
         threads=threads,
+        anchor=anchor_of(table),
     )
 
 
@@ -237,6 +243,14 @@ def _guess(table: Table, blocks: Sequence[Block], labels: np.ndarray) -> dict[st
             for train, test in block.folds:
                 guessed[name][test] = guess(train, test)
     return guessed
+
+
+def _random_parts(n: int, seed: int) -> np.ndarray:
+    """(n,) rows dealt into parts at random: what a group is to tuning where single rows are left out.
+
+    Not the rows themselves: the error of a part is a RMSE, that of one row an absolute error.
+    """
+    return np.random.default_rng(seed).permutation(n) % min(n, PARTS)
 
 
 def _random_blocks(n: int, seed: int) -> list[Block]:

@@ -26,7 +26,7 @@ def table() -> Table:
 
 @pytest.fixture(scope="module")
 def bundle(table: Table) -> Bundle:
-    recipe = Recipe((Settings(rounds=20), Settings(linear="none", rounds=20, screened=True)), kept=(0, 3, 6, 7))
+    recipe = Recipe((Settings(rounds=20), Settings(trend="mean", rounds=20, screened=True)), kept=(0, 3, 6, 7))
     model = fit(table.matrix, table.y, recipe, categorical=table.schema.categorical)
     interval = calibrate(np.linspace(-0.1, 0.1, len(table)), table.group)
     domain = learn_domain(table.matrix, table.group)
@@ -34,11 +34,11 @@ def bundle(table: Table) -> Bundle:
     return Bundle(table.target, {"all": estimator})
 
 
-@pytest.mark.parametrize("linear", ["all", "one", "none"])
+@pytest.mark.parametrize("trend", ["mean", "line", "ridge", "curve", "corrected"])
 @pytest.mark.parametrize("rounds", [0, 20])
-def test_contributions_add_up_to_the_prediction(table: Table, linear: str, rounds: int) -> None:
+def test_contributions_add_up_to_the_prediction(table: Table, trend: str, rounds: int) -> None:
     recipe = Recipe(
-        (Settings(linear=linear, rounds=rounds, differences=3), Settings(rounds=3, screened=True)), kept=(1, 4)
+        (Settings(trend=trend, rounds=rounds, differences=3), Settings(rounds=3, screened=True)), kept=(1, 4)
     )
     model = fit(table.matrix, table.y, recipe, categorical=table.schema.categorical)
     rows = table.matrix.copy()
@@ -49,7 +49,7 @@ def test_contributions_add_up_to_the_prediction(table: Table, linear: str, round
 def test_contributions_of_the_trees_are_those_of_shap(table: Table) -> None:
     import shap
 
-    model = fit(table.matrix, table.y, Recipe((Settings(linear="none", rounds=20),)))
+    model = fit(table.matrix, table.y, Recipe((Settings(trend="mean", rounds=20),)))
     expected = shap.TreeExplainer(model.members[0].booster).shap_values(table.matrix)
     np.testing.assert_allclose(model.contributions(table.matrix)[:, :-1], expected, atol=1e-9)
 

@@ -9,7 +9,7 @@ from predictor.meta.differences import narrow, strongest, strongest_pairs, widen
 from predictor.meta.model import Recipe, fit
 from predictor.meta.settings import Settings
 from predictor.meta.splits import group_folds
-from predictor.meta.tune import Budget, tune
+from predictor.meta.tune import Budget, _begin, tune
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_differences_find_what_lies_between_two_features(rng: np.random.Generato
     matrix = np.column_stack([a, b])
     error = {}
     for differences in (0, 2):
-        recipe = Recipe((Settings(linear="none", differences=differences),))
+        recipe = Recipe((Settings(trend="mean", differences=differences),))
         model = fit(matrix[:300], y[:300], recipe)
         error[differences] = np.std(model.predict(matrix[300:]) - y[300:])
     assert error[2] < 0.8 * error[0]
@@ -58,7 +58,7 @@ def test_differences_find_what_lies_between_two_features(rng: np.random.Generato
 def test_a_line_through_the_strongest_feature_reads_no_other(rng: np.random.Generator) -> None:
     matrix = rng.normal(size=(40, 3))
     y = matrix[:, 1] + 0.1 * rng.normal(size=40)
-    model = fit(matrix, y, Recipe((Settings(linear="one", rounds=0),)))
+    model = fit(matrix, y, Recipe((Settings(trend="line", rounds=0),)))
     assert np.flatnonzero(np.abs(model.contributions(matrix)[:, :-1]).sum(axis=0)).tolist() == [1]
 
 
@@ -105,13 +105,40 @@ def test_a_curve_predicts_only_rows_that_did_not_teach(rng: np.random.Generator)
 
 def test_a_small_budget_still_begins_with_the_defaults(rng: np.random.Generator) -> None:
     matrix = rng.normal(size=(80, 4))
-    y = matrix[:, 0] + 0.3 * rng.normal(size=80)
+    y = np.sign(matrix[:, 0] * matrix[:, 1]) + 0.3 * rng.normal(size=80)
     groups = np.repeat(np.arange(16), 5)
     budget = Budget(trials=3, inner_trials=1, folds=3, max_rounds=10)
     for trials, kinds in ((1, 1), (3, 2)):
         found = tune(matrix, y, groups, categorical=(), trials=trials, budget=budget, seed=0)
         members = found.recipe.members
-        assert members[0].linear == "none"
-        assert len({settings.linear for settings in members}) >= kinds
+        assert members[0].trend == "mean"
+        assert len({settings.trend for settings in members}) >= kinds
         assert 2 <= len(members) <= budget.members
         assert all(settings.differences for settings in members)
+
+
+def test_another_start_than_the_usual_one_only_where_it_is_significantly_better() -> None:
+    y, codes = np.zeros(40), np.repeat(np.arange(8), 5)
+    usual, second, third, luckier, better = (np.full(40, error) for error in (1.0, 1.1, 1.5, 0.9, 0.5))
+    luckier[:15] = 1.6
+    luckier[15:] = 0.6
+    assert _begin(np.array([usual, second, third]), y, codes) == [0]
+    assert _begin(np.array([usual, -second, third, luckier]), y, codes) == [0, 1]
+    assert _begin(np.array([usual, usual, third, luckier]), y, codes) == [0, 1], "its gain is no more than luck"
+    assert _begin(np.array([usual, second, third, better]), y, codes) == [3]
+    assert _begin(np.array([usual, second]), y, codes) == [0, 1]
+
+
+def test_where_the_score_after_the_first_steps_is_known_tuning_begins_with_its_curve(rng: np.random.Generator) -> None:
+    """A score that saturates in it: no line follows, and trees do not reach groups beyond those that they saw."""
+    groups = np.repeat(np.arange(20), 6)
+    early = np.repeat(np.linspace(0, 1, 20), 6) + 0.02 * rng.normal(size=120)
+    matrix = np.column_stack([rng.normal(size=(120, 6)), early])
+    y = np.tanh(4 * early) + 0.02 * rng.normal(size=120)
+    budget = Budget(trials=7, inner_trials=7, folds=5, max_rounds=40)
+    anchored, free = (
+        tune(matrix, y, groups, categorical=(), trials=7, budget=budget, seed=0, anchor=anchor) for anchor in (6, None)
+    )
+    assert {member.trend for member in anchored.recipe.members} <= {"curve", "corrected"}
+    assert anchored.recipe.anchor == 6
+    assert anchored.rmse < free.rmse
