@@ -1,9 +1,9 @@
-r"""Features that stored runs lack, measured by probes of the same fine-tunes: `python -m benchmarks.reprobe FILE [WORKERS]`.
+r"""Features that stored runs lack, from probes of the same fine-tunes: `python -m benchmarks.reprobe FILE [WORKERS]`.
 
-FILE is an archive of runs, as `benchmarks.lab_table` writes it. The train tier is the first steps of the very fine-tune,
-so a probe of a run's configuration repeats what the run has measured; numbers that both have must be equal to the last
-bit, or nothing is added to the run. What was measured is kept beside the archive (FILE.jsonl), from which a call that was
-cut off goes on. At the end the archive holds the features that were new.
+FILE is an archive of runs, as `benchmarks.lab_table` writes it. The train tier is the first steps of the very
+fine-tune, so a probe of a run's configuration repeats what the run has measured: numbers that both have must be equal
+to the last bit, or nothing is added to the run. What was measured is kept beside the archive (FILE.jsonl), from which a
+call that was cut off goes on. At the end the archive holds the features that were new.
 """
 
 from __future__ import annotations
