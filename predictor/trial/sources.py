@@ -62,10 +62,10 @@ def _named(name: str, kind: str) -> NamedBase | None:
         return None
     base = bases.get(name)
     if base.kind != kind:
-        others = ", ".join(each for each, other in bases if other.kind == kind)
+        others = ", ".join(sorted(each for each, other in bases if other.kind == kind))
         raise ModelError(
             f"{name} is {_WHAT[base.kind]}",
-            where=f"base_model={name}",
+            where=f"-P base_model={name}",
             rule=f"asked for is {_ASKED[kind]}: {others}, a folder, or a hub id OWNER/NAME",
             fix="mlflow run . -e bases lists the names with their kind",
         )
