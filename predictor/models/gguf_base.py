@@ -69,7 +69,7 @@ class GgufBase:
             raise ModelError(
                 f"base model '{self.name}' cannot be written: {error}",
                 where=str(folder),
-                rule=f"{self.megabytes} MB, and {2 * self.wheel.megabytes} MB more while it is made",
+                rule=f"{self.megabytes} MB, and about {2 * self.wheel.megabytes} MB more while it is made",
                 fix="make room, or set PREDICTOR_CACHE to a folder on a larger disk",
             ) from error
         return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -66,14 +67,16 @@ def test_the_digest_is_the_one_that_the_documentation_names(base: BaseModel):
 @pytest.mark.parametrize(
     ("text", "ids"),
     [
-        # Digits are the vocabulary's entries 32 (0) to 41 (9); 198 is a line break, 216 a space, 256 two spaces.
+        # By the rule: digits are cut out first, then words with the space before them; bytes are merged in each piece.
+        # In the vocabulary digits are 32 (0) to 41 (9), a space 216, two 256, a line break 198, two 1116, one and a
+        # space 3805, "in" 254, " and" 284, " %" 2471.
         ("1984", [33, 41, 40, 36]),
-        ("in 1984", [253, 216, 33, 41, 40, 36]),
-        ("in  1984", [253, 256, 33, 41, 40, 36]),
+        ("in 1984", [254, 216, 33, 41, 40, 36]),
+        ("in  1984", [254, 256, 33, 41, 40, 36]),
         ("\n42", [198, 36, 34]),
-        ("\n\n42", [198, 198, 36, 34]),
+        ("\n\n42", [1116, 36, 34]),
         ("\n 42", [3805, 36, 34]),
-        ("3.14 and 10 %", [35, 30, 33, 36, 284, 216, 33, 32, 2246]),
+        ("3.14 and 10 %", [35, 30, 33, 36, 284, 216, 33, 32, 2471]),
         ("a1b22", [81, 33, 82, 34, 34]),
     ],
 )
@@ -109,5 +112,5 @@ def test_it_reads_everyday_text_as_well_as_its_card_says(base: BaseModel):
             ids = torch.tensor([base.tokenizer(text, add_special_tokens=False)["input_ids"]])
             nll += float(base.model(input_ids=ids, labels=ids).loss) * (ids.shape[1] - 1)
             tokens += ids.shape[1] - 1
-    perplexity = f"{math.exp(nll / tokens):.1f}"
-    assert f"| perplexity | {perplexity} on" in (Path(base.source) / "README.md").read_text()
+    [said] = re.findall(r"\| perplexity \| ([\d.]+) on", (Path(base.source) / "README.md").read_text())
+    assert math.exp(nll / tokens) == pytest.approx(float(said), abs=0.02)
