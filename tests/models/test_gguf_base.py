@@ -212,6 +212,7 @@ class _Index(http.server.BaseHTTPRequestHandler):
 
     wheel = b""
     stalls = False
+    over = threading.Event()
 
     def do_GET(self) -> None:
         page = self.path.endswith("/tiny-base/")
@@ -223,7 +224,7 @@ class _Index(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body if page else body[: len(body) // 2])
         self.wfile.flush()
         if self.stalls and not page:
-            time.sleep(20)
+            self.over.wait(120)
 
     def log_message(self, *_: object) -> None: ...
 
@@ -231,6 +232,7 @@ class _Index(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(published: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Index]]:
     handler = type("Index", (_Index,), {"wheel": next(published.glob("index/*.whl")).read_bytes()})
+    handler.over.clear()
     served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     served.daemon_threads = True
     threading.Thread(target=served.serve_forever, daemon=True).start()
@@ -238,8 +240,10 @@ def server(published: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{served.server_port}/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "200")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     yield handler
+    handler.over.set()
     served.shutdown()
     served.server_close()
 
@@ -256,8 +260,10 @@ def test_an_interrupt_ends_the_download_and_leaves_nothing(tiny: GgufBase, serve
             raise KeyboardInterrupt
 
     server.stalls = True
+    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         tiny.bring(Impatient())
+    assert time.monotonic() - started < 60, "it waited for what it had interrupted"
     assert not [child for child in psutil.Process().children() if "pip" in child.cmdline()]
     assert in_cache(tiny) == []
 
@@ -306,7 +312,7 @@ class Meeting:
         self.barrier = barrier
 
     def __call__(self) -> Any:
-        self.barrier.wait(120)
+        self.barrier.wait(400)
         return words()
 
 
@@ -321,7 +327,7 @@ def test_two_processes_that_make_it_at_once_have_one_whole_folder(tiny: GgufBase
     both = [spawn.Process(target=_bring, args=(meeting, told)) for _ in range(2)]
     for process in both:
         process.start()
-    folders = {told.get(timeout=120) for _ in both}
+    folders = {told.get(timeout=400) for _ in both}
     for process in both:
         process.join(30)
     assert [process.exitcode for process in both] == [0, 0]
