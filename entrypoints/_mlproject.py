@@ -21,6 +21,7 @@ VERBS = (
     "prepare",
     "convert",
     "sweep",
+    "bases",
     "lab",
     "import-lab",
     "pretrain",

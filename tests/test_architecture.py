@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "tasks": {"config", "schema", "data", "metrics"},
     "probe": {"config", "data", "tasks"},
-    "models": {"config", "data", "tasks"},
+    "models": {"config", "data", "tasks", "probe"},
     "lab": {"config", "data", "tasks", "models"},
     "finetune": {"config", "models"},
     "trial": {"config", "schema", "data", "tasks", "probe", "models", "lab", "finetune"},

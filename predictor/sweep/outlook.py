@@ -14,7 +14,7 @@ from predictor.sweep.samplers import Interest, Point, Sampler, Seen
 from predictor.tasks import TASKS, headline_target
 from predictor.trial.config import FinetuneConfig
 from predictor.trial.identity import identity
-from predictor.trial.sources import base_source
+from predictor.trial.sources import ready_base
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,18 @@ class Identity:
         if key not in self._materials:
             materials = gather(config)
             self._materials[key] = materials.dataset.fingerprint, materials.scored_fingerprint
-        return identity(config, *self._materials[key], self._digest(config.model.base_model))
+        return identity(config, *self._materials[key], self.base(config.model.base_model))
 
-    def _digest(self, base_model: str) -> str:
+    def base(self, base_model: str) -> str:
+        """The digest of a base model, which is fetched if it is not on this machine yet.
+
+        Raises:
+            ModelError: it cannot be had.
+        """
         from predictor.models.base_model import fetch, planned_digest
 
         if base_model not in self._digests:
-            source = base_source(base_model)
+            source = ready_base(base_model, self._progress)
             digest = planned_digest(source)
             if digest is None:
                 self._progress.note(f"fetching {base_model}: all workers need it")
@@ -121,6 +126,8 @@ def look_ahead(
     Args:
         sampler: a fresh one, which is used up.
     """
+    for base_model in plan.base_models:
+        identify.base(base_model)  # should it have to be fetched, workers find it afterwards
     progress.stage("check the plan", len(plan.contexts))
     for dataset, base_model in plan.contexts:
         identify(plan.config(dataset, base_model, plan.seeds[0], {}))

@@ -53,7 +53,9 @@ class Model:
     """What is fine-tuned."""
 
     base_model: str = param(
-        LAB, "base model: lab (embedded), a folder, or a hub id such as Qwen/Qwen2.5-7B-Instruct-1M"
+        LAB,
+        "base model: lab (embedded), smollm2 (real English, 135M, fetched once), a folder, or a hub id such as "
+        "Qwen/Qwen2.5-7B-Instruct-1M; mlflow run . -e bases lists the names",
     )
 
 

@@ -34,7 +34,7 @@ from predictor.trial.first_steps import FirstSteps
 from predictor.trial.identity import code_revision, identity
 from predictor.trial.materials import Materials, gather, keep_rejections, keep_unused, too_long
 from predictor.trial.measured import Features, arithmetic, measured
-from predictor.trial.sources import base_source
+from predictor.trial.sources import base_source, ready_base
 
 
 class RunWriter(Protocol):
@@ -98,9 +98,10 @@ class Trial:
     def base(self) -> BaseModel:
         """The base model, loaded when it is first needed, unless the process has it from an earlier trial."""
         if self._loan is None:
+            source = ready_base(self.config.model.base_model, self._progress)
             self._progress.stage("load the base model")
             with self.watch.part("load"):
-                self._loan = borrow(base_source(self.config.model.base_model), detect())
+                self._loan = borrow(source, detect())
             if not self._loan.fresh:
                 self.saved["load"] = self._loan.seconds
         return self._loan.base

@@ -26,7 +26,7 @@ def test_meaning_unit_length_and_cache(tmp_path: Path, monkeypatch: pytest.Monke
     assert (vectors[0] == vectors[3]).all()
     assert vectors[0] @ vectors[1] > 0.5 > vectors[0] @ vectors[2]
 
-    monkeypatch.setattr(encoder_module, "_check", lambda folder: pytest.fail("the model was loaded again"))
+    monkeypatch.setattr(encoder_module, "check_weights", lambda folder: pytest.fail("the model was loaded again"))
     assert (Encoder(cache_dir=tmp_path).encode(TEXTS) == vectors).all()
     with pytest.raises(pytest.fail.Exception):
         Encoder(cache_dir=tmp_path, max_tokens=32).encode(TEXTS)  # other vectors, another entry
