@@ -7,7 +7,6 @@ first optimizer steps. Importing this package imports no torch; a function that 
 from __future__ import annotations
 
 import predictor.probe.dev_slice  # noqa: F401 - registers its features
-from predictor.probe.averaging import WeightMean
 from predictor.probe.comparison import FirstLook, answer_sequels, look_again, look_first, text_sequels
 from predictor.probe.embed import embed_features
 from predictor.probe.encoder import Encoder
@@ -27,7 +26,6 @@ __all__ = [
     "ProbeRecorder",
     "RenderedRow",
     "Trace",
-    "WeightMean",
     "answer_marks",
     "answer_sequels",
     "embed_features",

@@ -86,29 +86,6 @@ def dev_early_row_accuracy(trace: Trace) -> float:
 @feature(
     tier="train",
     unit="nats per token",
-    meaning="how surprising the task's right answers are to the mean of the weights over the probe's steps",
-    source="cross-entropy over answer tokens, on the development slice; weight averaging, Izmailov et al. 2018",
-    nan=_NO_SLICE + ", or more than 24 million weights are trained",
-)
-def dev_averaged_loss(trace: Trace) -> float:
-    """See :mod:`predictor.probe.averaging`."""
-    return trace.dev_averaged.loss
-
-
-@feature(
-    tier="train",
-    unit="fraction",
-    meaning="how many of the task's right answers the mean of the weights over the probe's steps guesses whole",
-    source=_TEACHER_FORCED + "; weight averaging, Izmailov et al. 2018",
-    nan=_NO_SLICE + ", or more than 24 million weights are trained",
-)
-def dev_averaged_row_accuracy(trace: Trace) -> float:
-    return trace.dev_averaged.row_accuracy
-
-
-@feature(
-    tier="train",
-    unit="nats per token",
     meaning="how much less surprising the probe's steps make the task's right answers",
     source="loss before − loss after, on the development slice",
     nan=_NO_SLICE,

@@ -29,7 +29,6 @@ class Trace:
             nats per token; NaN when not measured.
         dev_loss_before: loss of the untouched base on the development slice's answers, in nats per token.
         dev_after: of the model after the last step on the same answers.
-        dev_averaged: of the model with the mean of its weights after each of the steps, on the same answers.
         dev_agreement: cosine of the gradient of the slice's loss before the first step with the sum of the steps' own.
         dev_divergence, generic_divergence: KL of the untouched base from the model after the last step, in nats per
             token, on the slice's answers and on everyday text.
@@ -44,7 +43,6 @@ class Trace:
     generic_loss_after: float = math.nan
     dev_loss_before: float = math.nan
     dev_after: Marks = UNMARKED
-    dev_averaged: Marks = UNMARKED
     dev_agreement: float = math.nan
     dev_divergence: float = math.nan
     generic_divergence: float = math.nan
@@ -181,18 +179,6 @@ FEATURES.add(
         source="early stopping by intermediate score, Li et al. 2018, Hyperband",
         nan="the development slice is empty",
         baseline="early_score_only",
-    ),
-)
-FEATURES.add(
-    f"averaged_{HEADLINE}",
-    Feature(
-        f"averaged_{HEADLINE}",
-        tier="train",
-        unit="the score's",
-        meaning="the score of the mean of the weights over the probe's steps, on a development slice",
-        source="weight averaging instead of a falling rate, Polyak and Juditsky 1992; Izmailov et al. 2018",
-        nan="the development slice is empty, or more than 24 million weights are trained",
-        baseline="averaged_score_only",
     ),
 )
 

@@ -19,8 +19,6 @@ from predictor.probe import (
     Marks,
     ProbeRecorder,
     Trace,
-    WeightMean,
-    answer_marks,
     answer_sequels,
     look_again,
     look_first,
@@ -39,7 +37,7 @@ class FirstSteps:
         pass_tokens: tokens of one forward and backward pass over them; those of a training step fit the device.
 
     Attributes:
-        scores: `early_<headline>` and `averaged_<headline>` on the development slice, when there is one.
+        scores: `early_<headline>` on the development slice, when there is one.
         seconds: from the first gradient to the end of the last look, training included.
         own_seconds: the part of it that a fine-tune without a probe would not have spent.
         dev_seconds: the part of that which the development slice took.
@@ -62,15 +60,13 @@ class FirstSteps:
         self._base = base
         self._task = task
         self._dev = dev
-        self._dev_rows = dev_rows
         self._dev_answers = answer_sequels(dev_rows)
         self._texts = text_sequels(base.tokenizer)
         self._pass_tokens = pass_tokens
         self._recorder = ProbeRecorder(steps)
         self._first_texts = self._first_dev = FirstLook()
         self._after: dict[str, float] = {}
-        self._dev_after = self._dev_averaged = Marks()
-        self._mean = WeightMean()
+        self._dev_after = Marks()
         self._started: float | None = None
 
     def before_training(self, model: Any) -> None:
@@ -97,8 +93,6 @@ class FirstSteps:
     def after_step(self, model: Any, loss: float, grad_norm: float) -> None:
         """Note the step; after the last one, score the development slice and look at the everyday text again."""
         with self._own_work():
-            if not self._recorder.full and self._dev:
-                self._mean.add(model)
             self._recorder.observe_step(loss, grad_norm)
             if self._recorder.full:
                 self._recorder.finish(model)
@@ -118,8 +112,7 @@ class FirstSteps:
         for name, look in looks.items():
             if look.log_probabilities is not None:
                 tensors[f"first/{name}"] = look.log_probabilities
-        sums, averaged = self._mean.state()
-        return tensors | sums, {
+        return tensors, {
             "recorder": recorder,
             "scores": self.scores,
             "seconds": self.seconds,
@@ -128,8 +121,6 @@ class FirstSteps:
             "first": {name: [look.loss, look.stride] for name, look in looks.items()},
             "after": self._after,
             "dev_after": dataclasses.asdict(self._dev_after),
-            "dev_averaged": dataclasses.asdict(self._dev_averaged),
-            "averaged_steps": averaged,
         }
 
     def restore(self, tensors: dict[str, Any], values: dict[str, Any]) -> None:
@@ -144,8 +135,6 @@ class FirstSteps:
         )
         self._after = dict(values["after"])
         self._dev_after = Marks(**values["dev_after"])
-        self._dev_averaged = Marks(**values["dev_averaged"])
-        self._mean.restore(tensors, values["averaged_steps"])
         self._started = time.perf_counter() - self.seconds
 
     def trace(self) -> Trace:
@@ -154,7 +143,6 @@ class FirstSteps:
             generic_loss_before=self._first_texts.loss,
             dev_loss_before=self._first_dev.loss,
             dev_after=self._dev_after,
-            dev_averaged=self._dev_averaged,
             **self._after,
         )
 
@@ -174,17 +162,8 @@ class FirstSteps:
             self._after["dev_divergence"] = seen.divergence
             self._first_dev = dataclasses.replace(self._first_dev, log_probabilities=None)
         if self._dev:
-            self.scores[f"early_{self._task.headline}"] = self._answered(model)
-        if self._mean.known:
-            with self._mean.in_place(model):
-                self._dev_averaged = answer_marks(model, self._base.tokenizer, self._dev_rows, self._pass_tokens)
-                self.scores[f"averaged_{self._task.headline}"] = self._answered(model)
-            self._mean.forget()
-
-    def _answered(self, model: Any) -> float:
-        """The headline score of the answers to the development slice."""
-        answered = evaluate(model, self._base, self._task, self._dev)
-        return answered.scores.values[self._task.headline]
+            early = evaluate(model, self._base, self._task, self._dev)
+            self.scores[f"early_{self._task.headline}"] = early.scores.values[self._task.headline]
 
     @contextmanager
     def _for_dev(self) -> Iterator[None]:
