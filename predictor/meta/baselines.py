@@ -14,6 +14,7 @@ from predictor.probe import FEATURES
 from predictor.probe.feature import HEADLINE
 from predictor.schema import keys
 from predictor.table import Table
+from predictor.table.planned import PLANNED
 
 Guess = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(positions of the rows that teach, of the rows that test) → predictions of the test rows."""
@@ -36,7 +37,7 @@ def baselines(table: Table, labels: np.ndarray | None = None) -> dict[str, Guess
         column = keys.PROBE + single[name].replace(HEADLINE, table.target.name)
         if column in names:
             chosen[name] = _line(table, names.index(column))
-    hp = [j for j, column in enumerate(names) if column.startswith(keys.HP)]
+    hp = [j for j, column in enumerate(names) if column.startswith(keys.HP) and column not in PLANNED]
     if hp:
         chosen["hp_only"] = _trees(table, hp)
     chosen["nearest_dataset"] = _nearest(table)

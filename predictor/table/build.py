@@ -22,6 +22,7 @@ from predictor.schema.targets import Target, target_of
 from predictor.table.columns import FeatureSchema
 from predictor.table.families import MIN_FAMILIES, family_groups
 from predictor.table.groups import dataset_groups
+from predictor.table.planned import PLANNED, planned
 from predictor.table.table import Table, check_enough
 from predictor.table.taught import Taught
 
@@ -232,6 +233,8 @@ def _features(runs: Records, units: _Units) -> tuple[pd.DataFrame, dict[str, str
     method = runs.columns["method"].take(units.first)
     if len(method.firsts()) > 1:
         frame[METHOD] = list(method)
+    for name in PLANNED:
+        frame[name] = planned(name, frame)
     frame = frame[sorted(frame.columns)]
     empty = [name for name in frame.columns if frame[name].isna().all()]
     return frame.drop(columns=empty), dict.fromkeys(empty, "empty in every run")

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.errors import TableError
+from predictor.table.planned import PLANNED, planned
 
 Kind = Literal["number", "category"]
 
@@ -62,7 +63,8 @@ class FeatureSchema:
     def matrix(self, rows: pd.DataFrame) -> np.ndarray:
         """Rows as a float64 matrix of shape (rows, columns).
 
-        A column that the rows lack, a value that is not finite and a text never seen in training become NaN, which
+        A column of :data:`predictor.table.planned.PLANNED` that the rows lack follows from others. Any other that they
+        lack, a value that is not finite and a text never seen in training become NaN, which
         trees send down their default branch; categories become their codes. Columns outside the schema are ignored.
 
         Raises:
@@ -71,6 +73,8 @@ class FeatureSchema:
         matrix = np.full((len(rows), len(self.columns)), np.nan)
         for j, column in enumerate(self.columns):
             if column.name not in rows.columns:
+                if column.name in PLANNED:
+                    matrix[:, j] = planned(column.name, rows)
                 continue
             values = rows[column.name]
             if column.kind == "category":
