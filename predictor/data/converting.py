@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from predictor.config import Expression
 from predictor.data.detect import FORMATS
 from predictor.data.example import Example
 from predictor.data.formats.base import Format, Outcome
 from predictor.data.formats.squad import Squad
+from predictor.data.held import open_any
 from predictor.data.record import Record
 from predictor.data.rejection import Rejection
 from predictor.data.rows import kind_of, write_rows
-from predictor.data.stream import nothing_usable, open_stream, refused
+from predictor.data.stream import nothing_usable, refused
 from predictor.data.writing import written_whole
 
 _COMPARED = ("id", "answers", "context", "question", "text", "label", "messages", "answer_starts", "extra")
@@ -41,7 +43,12 @@ class Conversion:
 
 
 def convert(
-    source: str | Path, output: str | Path, to: str, *, format: str = "auto", drop_bad: bool = False
+    source: str | Path | Expression,
+    output: str | Path,
+    to: str,
+    *,
+    format: str = "auto",
+    drop_bad: bool = False,
 ) -> Conversion:
     """Write a dataset in another format; the suffix of `output` chooses JSON Lines, JSON, Parquet, CSV or TSV.
 
@@ -54,7 +61,7 @@ def convert(
     target = FORMATS.get(to, where="-P to")
     path = Path(output)
     kind = kind_of(path)
-    stream = open_stream(source, format=format)
+    stream = open_any(source, format)
     work = _Work(target)
     examples = work.convertible(stream)
     if isinstance(target, Squad) and kind == "json":
