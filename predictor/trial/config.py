@@ -32,12 +32,12 @@ class Data:
 
     dataset: str = param(
         "lab:size:dial=512:seed=1",
-        "training data: a file, a folder, a hub id, lab:FAMILY:dial=…:size=…:seed=…, or spoil:, mix: or slice: of these",
+        "training data: a file, a folder, a hub id, lab:FAMILY:dial=…:size=…:seed=…, or spoil:, mix:, slice: of these",
     )
     train_limit: int = param(0, "use only this many training rows, drawn by seed; 0 uses all", least=0)
     family: str = param(
         "",
-        "how the dataset was made: a predictor is also judged on families left out; empty: what a lab: or spoil: name tells",
+        "how the dataset was made: a predictor is also judged on families left out; empty: as its lab: or spoil: says",
     )
     leak: str = param(
         "note",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -74,12 +73,11 @@ def span(example: Example) -> tuple[int, int] | None:
 
 def _asked(turn: str, example: Example, context: str | None, question: str | None) -> str:
     """The turn with its old passage and question exchanged; written anew where it did not hold them word for word."""
-    old = [(example.context, context), (example.question, question)]
     places = []
-    for text, new in old:
+    # The passage is mostly written first, and may quote the question.
+    for text, new, find in ((example.context, context, turn.find), (example.question, question, turn.rfind)):
         if text:
-            # A question may be quoted in the passage, which is far more often written first.
-            at = turn.find(text) if text is example.context else turn.rfind(text)
+            at = find(text)
             places.append((at, at + len(text), new or ""))
     places.sort()
     apart = all(behind <= start for (_, behind, _), (start, _, _) in pairwise(places))
@@ -91,10 +89,4 @@ def _asked(turn: str, example: Example, context: str | None, question: str | Non
 
 
 def _without_copies(example: Example) -> dict[str, object]:
-    return without(example.extra.items(), _ANSWERED_BESIDE)
-
-
-def without(items: Iterable[tuple[str, object]], names: Iterable[str]) -> dict[str, object]:
-    """The fields but for some."""
-    left_out = set(names)
-    return {name: value for name, value in items if name not in left_out}
+    return {name: value for name, value in example.extra.items() if name not in _ANSWERED_BESIDE}

@@ -41,4 +41,5 @@ def _told(text: str, rows: int, result: Spoilt) -> str:
 
 
 def _reasons(result: Spoilt) -> str:
-    return ", ".join(f"{count} with {reason}" for reason, count in result.passed_over.most_common())
+    commonest = sorted(result.passed_over.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{count} with {reason}" for reason, count in commonest)
