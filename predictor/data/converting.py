@@ -33,6 +33,7 @@ class Conversion:
         written: rows in the output. rejected: rows that were refused, by code.
         changed: field of an Example → rows in which it is not the same when the output is read again. Empty when the
             conversion is exact.
+        notes: what was noted while reading, or making, the source.
     """
 
     source_format: str
@@ -40,6 +41,7 @@ class Conversion:
     written: int
     rejected: dict[str, int]
     changed: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def convert(
@@ -69,7 +71,9 @@ def convert(
     else:
         rows = work.compared(examples)
         write_rows(path, _then(rows, lambda: _check(work, stream, str(source), drop_bad)))
-    return Conversion(stream.format, to, work.written, dict(work.codes.most_common()), dict(work.changed))
+    return Conversion(
+        stream.format, to, work.written, dict(work.codes.most_common()), dict(work.changed), tuple(stream.notes)
+    )
 
 
 def _check(work: _Work, stream: Any, source: str, drop_bad: bool) -> None:

@@ -134,6 +134,7 @@ def test_a_converted_expression_is_an_ordinary_file_with_the_same_rows(here: Pat
         expression = f"spoil:{way}:dial=0.5:{name}"
         done = convert(expression, here / f"out-{to}.jsonl", to)
         assert (done.written, done.rejected, done.changed) == (30, {}, {})
+        assert done.notes == (f"{expression}: 15 of 30 rows are spoilt",)
         made, again = load(expression), load(here / f"out-{to}.jsonl")
         for one, other in zip(made.examples, again.examples, strict=True):
             assert (one.context, one.question, one.answers, one.label) == (
