@@ -163,7 +163,7 @@ def _names(entry: Any, where: str) -> Iterator[str]:
         yield from _spoilt(entry, where) if SPOIL in entry else _lab_names(entry, where)
     elif not isinstance(entry, str):
         raise ConfigError(f"{entry!r} is no dataset", where=where, rule=_RULE)
-    elif any(mark in entry for mark in _MARKS) and not os.path.lexists(entry):
+    elif any(mark in entry for mark in _MARKS):
         parsed = parse_name(entry)
         leaves = parsed.leaves if isinstance(parsed, Expression) else (parsed,)
         for chosen in itertools.product(*(_files(leaf, where) for leaf in leaves)):
@@ -175,7 +175,7 @@ def _names(entry: Any, where: str) -> Iterator[str]:
 
 def _files(name: str, where: str) -> list[str]:
     """The files that match a glob; any other name as it is."""
-    if name.startswith(f"{LAB}:") or not any(mark in name for mark in _MARKS):
+    if name.startswith(f"{LAB}:") or not any(mark in name for mark in _MARKS) or os.path.lexists(name):
         return [name]
     files = sorted(glob.glob(name, recursive=True))
     if not files:

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks.tiny import qa_rows, write_squad
 from predictor.data import load
+from predictor.errors import RegistryError
+from predictor.flows.predict import PredictConfig, Ranking, rank_candidates
 from predictor.flows.probe import probe_dataset
 from predictor.progress import Progress
 from predictor.table.groups import dataset_groups
@@ -71,3 +73,14 @@ def test_a_dial_of_zero_is_the_same_dataset_to_the_table(files: Path, store: str
     assert one.dataset_fingerprint == other.dataset_fingerprint
     assert one.config_hash == other.config_hash
     assert one.probe == other.probe
+
+
+def test_a_mixture_in_brackets_is_one_candidate(files: Path, store: str):
+    from mlflow import MlflowClient
+
+    candidates = "data/train.json,(mix:1:data/train.json,1:data/eval.json)"
+    with pytest.raises(RegistryError):  # there is no predictor, which is found out when the candidates are counted
+        rank_candidates(PredictConfig(ranking=Ranking(candidates=candidates)))
+    client = MlflowClient(store)
+    names = [run.info.run_name for run in client.search_runs([e.experiment_id for e in client.search_experiments()])]
+    assert names == ["rank 2 candidates"]

@@ -49,12 +49,14 @@ def test_a_plan_names_datasets_hyperparameters_seeds_and_fields_of_finetune(tmp_
 def test_expressions_in_a_plan_are_written_out(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    for name in ("a.json", "b,1.json"):
+    for name in ("a.json", "b,1.json", "c[1].jsonl"):
         (tmp_path / "data" / name).touch()
     plan = _read(
         tmp_path,
         "datasets:\n"
         "- spoil:wrong_answers:dial=0.5:data/*.json\n"
+        "- data/c[1].jsonl\n"
+        "- spoil:wrong_answers:data/c[1].jsonl\n"
         "- mix:size=8:1:data/*.json,2:lab:size:dial=64\n"
         "- {spoil: wide_answers, dial: [0.2, 0.5], seed: [1, 2], of: data/a.json}\n"
         "- {spoil: truncated_answers, dial: 1, of: ['data/*.json', {family: size, dial: [64, 128]}]}\n",
@@ -62,6 +64,8 @@ def test_expressions_in_a_plan_are_written_out(tmp_path: Path, monkeypatch):
     assert plan.datasets == (
         "spoil:wrong_answers:dial=0.5:data/a.json",
         "spoil:wrong_answers:dial=0.5:data/b,1.json",
+        "data/c[1].jsonl",
+        "spoil:wrong_answers:data/c[1].jsonl",
         "mix:size=8:1:data/a.json,2:lab:size:dial=64",
         "mix:size=8:1:(data/b,1.json),2:lab:size:dial=64",
         "spoil:wide_answers:dial=0.2:seed=1:data/a.json",
