@@ -10,6 +10,7 @@ import pytest
 
 from predictor.data import load
 from predictor.data.converting import convert
+from predictor.data.operators import SPOILERS
 from predictor.data.preparing import Settings, prepare
 from predictor.errors import ConfigError, DataError, PredictorError
 from predictor.trial.config import finetune_config
@@ -35,7 +36,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("spoil:wrong_answers:dail=1:squad.jsonl", ConfigError, "unknown key 'dail' of spoil", "keys: dial, seed",
          "did you mean 'dial'?"),
         ("spoil:wrong_answers:dial=1:dial=0:squad.jsonl", ConfigError, "dial is given twice", "each key once", ""),
-        ("spoil:wrong_answers:dial=1.5:squad.jsonl", ConfigError, "dial=1.5 is out of range", "from 0 to 1",
+        ("spoil:wrong_answers:dial=1.5:squad.jsonl", ConfigError, "dial=1.5 is out of range", "dial (share of rows answered",
          "dial=0.5"),
         ("spoil:wrong_answers:dial=nan:squad.jsonl", ConfigError, "dial=nan is out of range", "from 0 to 1",
          "dial=0.5"),
@@ -87,6 +88,11 @@ def test_what_is_wrong_is_said_with_the_place_the_rule_and_the_fix(
     assert caught.value.where
     assert rule in (caught.value.rule or "")
     assert fix in (caught.value.fix or "")
+
+
+def test_the_page_of_the_data_desk_names_every_way_to_spoil():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert all(f"| `{way}` |" in page for way in SPOILERS.names())
 
 
 def test_a_wrong_value_is_told_before_any_file_is_read(here: Path):

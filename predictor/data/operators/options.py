@@ -39,8 +39,8 @@ class Options:
             given[key] = value
         return cls(expression.text, given)
 
-    def share(self, key: str, default: float) -> float:
-        """A number from 0 to 1."""
+    def share(self, key: str, meaning: str, default: float) -> float:
+        """A number from 0 to 1, and what it means, for messages."""
         text = self.given.get(key)
         if text is None:
             return default
@@ -50,7 +50,10 @@ class Options:
             value = math.nan
         if not 0.0 <= value <= 1.0:
             raise ConfigError(
-                f"{key}={text} is out of range", where=self.where, rule=f"{key}: a number from 0 to 1", fix=f"{key}=0.5"
+                f"{key}={text} is out of range",
+                where=self.where,
+                rule=f"{key} ({meaning}): a number from 0 to 1",
+                fix=f"{key}=0.5",
             )
         return value
 

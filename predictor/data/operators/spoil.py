@@ -18,7 +18,7 @@ def spoil(expression: Expression, made: Callable[[Expression | str], Rows]) -> R
     """
     spoiler = SPOILERS.get(expression.how, where=expression.text)
     options = Options.of(expression, ("dial", "seed"))
-    dial, seed = options.share("dial", 1.0), options.seed
+    dial, seed = options.share("dial", spoiler.dial, 1.0), options.seed
     rows = made(expression.parts[0])
     if dial == 0.0:
         return rows
