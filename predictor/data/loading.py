@@ -88,7 +88,7 @@ def _made(expression: Expression, read: Callable[[str], Dataset]) -> Dataset:
 
     def rows_of(leaf: str) -> Rows:
         leaves.append(read(leaf))
-        return Rows.read(leaves[-1].examples)
+        return Rows.read(leaves[-1].examples, leaves[-1].fingerprint)
 
     result = made(expression, rows_of)
     fingerprint = Fingerprint()

@@ -24,19 +24,27 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a dataset on their way through operators. `notes` say what came of each operator."""
+    """The rows of a dataset on their way through operators.
+
+    Attributes:
+        notes: what came of each operator.
+        fingerprint: of a file, which is known when it was read; empty where it is still to be found.
+    """
 
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    fingerprint: str = ""
 
     @classmethod
-    def read(cls, examples: Iterable[Example]) -> Rows:
+    def read(cls, examples: Iterable[Example], fingerprint: str = "") -> Rows:
         """The rows of a file as they are."""
-        return cls(tuple(Row(example, example) for example in examples))
+        return cls(tuple(Row(example, example) for example in examples), fingerprint=fingerprint)
 
     @cached_property
     def digest(self) -> str:
         """The fingerprint of the content: what names the random streams of operators."""
+        if self.fingerprint:
+            return self.fingerprint
         fingerprint = Fingerprint()
         for example, _ in self.rows:
             fingerprint.add(example)
