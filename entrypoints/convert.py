@@ -14,6 +14,8 @@ def run(config: ConvertConfig, progress: Progress) -> None:
 
     done = convert(config, progress)
     print(f"written   {config.output}: {done.written} rows, {done.source_format} to {done.format}")
+    for note in done.notes:
+        print(f"note      {note}")
     for code, count in done.rejected.items():
         print(f"refused   {count} {code}")
     for name, count in done.changed.items():

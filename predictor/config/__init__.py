@@ -13,6 +13,7 @@ from predictor.config.files import (
     write_config,
 )
 from predictor.config.hashing import canonical_hash
+from predictor.config.names import Expression, family_in, parse_name, shortened, split_names
 from predictor.config.sections import (
     Chosen,
     NoSettings,
@@ -39,6 +40,7 @@ __all__ = [
     "LAB",
     "TIERS",
     "Chosen",
+    "Expression",
     "NoSettings",
     "Parameter",
     "Sectioned",
@@ -47,6 +49,7 @@ __all__ = [
     "check",
     "choice",
     "coerce",
+    "family_in",
     "flatten",
     "from_given",
     "from_strings",
@@ -57,9 +60,12 @@ __all__ = [
     "owned_parameters",
     "param",
     "parameters_of",
+    "parse_name",
     "read_config",
     "read_mapping",
     "section",
+    "shortened",
     "split_list",
+    "split_names",
     "write_config",
 ]

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from predictor.config import Expression
 from predictor.data.detect import FORMATS
 from predictor.data.example import Example
 from predictor.data.formats.base import Format, Outcome
 from predictor.data.formats.squad import Squad
+from predictor.data.held import open_any
 from predictor.data.record import Record
 from predictor.data.rejection import Rejection
 from predictor.data.rows import kind_of, write_rows
-from predictor.data.stream import nothing_usable, open_stream, refused
+from predictor.data.stream import nothing_usable, refused
 from predictor.data.writing import written_whole
 
 _COMPARED = ("id", "answers", "context", "question", "text", "label", "messages", "answer_starts", "extra")
@@ -31,6 +33,7 @@ class Conversion:
         written: rows in the output. rejected: rows that were refused, by code.
         changed: field of an Example → rows in which it is not the same when the output is read again. Empty when the
             conversion is exact.
+        notes: what was noted while reading, or making, the source.
     """
 
     source_format: str
@@ -38,10 +41,16 @@ class Conversion:
     written: int
     rejected: dict[str, int]
     changed: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def convert(
-    source: str | Path, output: str | Path, to: str, *, format: str = "auto", drop_bad: bool = False
+    source: str | Path | Expression,
+    output: str | Path,
+    to: str,
+    *,
+    format: str = "auto",
+    drop_bad: bool = False,
 ) -> Conversion:
     """Write a dataset in another format; the suffix of `output` chooses JSON Lines, JSON, Parquet, CSV or TSV.
 
@@ -54,7 +63,7 @@ def convert(
     target = FORMATS.get(to, where="-P to")
     path = Path(output)
     kind = kind_of(path)
-    stream = open_stream(source, format=format)
+    stream = open_any(source, format)
     work = _Work(target)
     examples = work.convertible(stream)
     if isinstance(target, Squad) and kind == "json":
@@ -62,7 +71,9 @@ def convert(
     else:
         rows = work.compared(examples)
         write_rows(path, _then(rows, lambda: _check(work, stream, str(source), drop_bad)))
-    return Conversion(stream.format, to, work.written, dict(work.codes.most_common()), dict(work.changed))
+    return Conversion(
+        stream.format, to, work.written, dict(work.codes.most_common()), dict(work.changed), tuple(stream.notes)
+    )
 
 
 def _check(work: _Work, stream: Any, source: str, drop_bad: bool) -> None:

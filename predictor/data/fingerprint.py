@@ -104,6 +104,10 @@ class Fingerprint:
             raise ValueError("null character")
         self._digest.update(content)
         self._digest.update(b"\x1d")
+        return self.also(example)
+
+    def also(self, example: Example) -> str:
+        """Count the row's hash in, but not its content: of a row that one of the dataset was made of."""
         digits = row_hash(example)
         if digits < self._bound:
             self._smallest.add(digits)

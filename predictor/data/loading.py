@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from predictor.config import Expression, parse_name
 from predictor.data.example import Example
+from predictor.data.fingerprint import Fingerprint
+from predictor.data.operators import Rows, made
 from predictor.data.rejection import Rejection
 from predictor.data.stream import nothing_usable, open_stream, refused
 
@@ -19,7 +23,7 @@ class Dataset:
     Attributes:
         examples: the accepted rows in the order of the file, ids unique.
         source: what was asked for.
-        format: the dataset format (`squad`, `messages`, …).
+        format: the dataset format (`squad`, `messages`, …); of a mixture of several, `messages`.
         format_reason: why this format was chosen.
         fingerprint: 16 hex digits over the content of the accepted rows, their ids left out.
         row_sketch: at most 512 row hashes (10 hex digits each), sorted; see `Fingerprint.sketch`.
@@ -47,9 +51,13 @@ class Dataset:
 
 
 def load(
-    source: str | Path, *, format: str = "auto", drop_bad: bool = False, limit_rejections: int | None = None
+    source: str | Path | Expression,
+    *,
+    format: str = "auto",
+    drop_bad: bool = False,
+    limit_rejections: int | None = None,
 ) -> Dataset:
-    """A dataset from a file, a folder (its training split) or a hub id.
+    """A dataset from a file, a folder (its training split), a hub id, or an expression over these.
 
     Args:
         format: a dataset format, or `auto` to tell it from the content.
@@ -58,8 +66,55 @@ def load(
 
     Raises:
         DataError: the source is missing, damaged or in no known format; a row is refused while `drop_bad` is false; or
-            no row is accepted.
+            no row is accepted. ConfigError, DataError: an expression names an operator or value that does not exist, or
+            asks for what its datasets do not have.
     """
+    expression = expression_of(source)
+    if expression is not None:
+        return _made(expression, lambda leaf: _read(leaf, format, drop_bad, limit_rejections))
+    return _read(str(source), format, drop_bad, limit_rejections)
+
+
+def expression_of(source: str | Path | Expression) -> Expression | None:
+    """The expression that a source is; None of a file, a folder or a hub id."""
+    if isinstance(source, Path):
+        return None
+    parsed = parse_name(source) if isinstance(source, str) else source
+    return parsed if isinstance(parsed, Expression) else None
+
+
+def _made(expression: Expression, read: Callable[[str], Dataset]) -> Dataset:
+    leaves: list[Dataset] = []
+
+    def rows_of(leaf: str) -> Rows:
+        leaves.append(read(leaf))
+        return Rows.read(leaves[-1].examples, leaves[-1].fingerprint)
+
+    result = made(expression, rows_of)
+    fingerprint = Fingerprint()
+    for example, origin in result.rows:
+        fingerprint.add(example)
+        if origin is not example:
+            # A row whose words were changed is still a row of its file to whoever asks which datasets share rows.
+            fingerprint.also(origin)
+    formats = list(dict.fromkeys(leaf.format for leaf in leaves))
+    # A conversation holds a row of any other format.
+    format, reason = (formats[0], leaves[0].format_reason) if len(formats) == 1 else ("messages", " and ".join(formats))
+    return Dataset(
+        examples=tuple(row.example for row in result.rows),
+        source=str(expression),
+        format=format,
+        format_reason=reason,
+        fingerprint=fingerprint.digest,
+        row_sketch=fingerprint.sketch,
+        rejections=tuple(rejection for leaf in leaves for rejection in leaf.rejections),
+        rejected=sum(leaf.rejected for leaf in leaves),
+        notes=tuple(note for leaf in leaves for note in leaf.notes) + result.notes,
+        row_hashes=fingerprint.row_hashes,
+    )
+
+
+def _read(source: str, format: str, drop_bad: bool, limit_rejections: int | None) -> Dataset:
     stream = open_stream(source, format=format)
     examples: list[Example] = []
     rejections: list[Rejection] = []

@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from predictor.config import Expression
 from predictor.data.detect import FORMATS
 from predictor.data.example import Example
+from predictor.data.held import files_by_split, open_split
 from predictor.data.preflight import Preflight, Thresholds
 from predictor.data.preflight.thresholds import failures
 from predictor.data.rejection import Rejection
 from predictor.data.rows import encode_row, write_rows
 from predictor.data.sources import TEST, TRAIN, VALIDATION, DataFile
-from predictor.data.stream import Accepts, Stream, nothing_usable, source_files
+from predictor.data.stream import Accepts, Stream, nothing_usable
 from predictor.data.validation import GroupLedger, choose_validation
 from predictor.data.writing import unwritable, write_json
 from predictor.errors import DataError
@@ -59,13 +61,15 @@ class Prepared:
 
 
 def prepare(
-    source: str | Path,
+    source: str | Path | Expression,
     output: Path,
     settings: Settings,
     preflight: Preflight | None = None,
     on_rows: Callable[[int], None] = lambda rows: None,
 ) -> Prepared:
     """Read a source in one pass and bounded memory, and write DIR/{train,validation,test}, rejected.jsonl, report.json.
+
+    An expression is made in memory first.
 
     Rows go to files beside the output folder first. When rows are refused (and `drop_bad` is false) or pre-flight
     fails, the report and the refused rows are written, the data are not.
@@ -86,7 +90,7 @@ def prepare(
 class _Preparation:
     def __init__(
         self,
-        source: str | Path,
+        source: str | Path | Expression,
         aside: Path,
         settings: Settings,
         preflight: Preflight | None,
@@ -99,15 +103,15 @@ class _Preparation:
         self.rejections: list[Rejection] = []
 
     def run(self, output: Path) -> Prepared:
-        files = source_files(self.source)
-        _keep_apart(files, output)
-        held = [split for split in OUTPUTS if any(file.split == split for file in files)]
+        files = files_by_split(self.source)
+        _keep_apart([file for of_split in files.values() for file in of_split], output)
+        held = [split for split in OUTPUTS if split in files]
         streams: dict[str, Stream] = {}
         with (self.aside / REJECTED).open("w", encoding="utf-8") as rejected:
             for split in held:
-                stream = Stream(
-                    [file for file in files if file.split == split],
-                    str(self.source),
+                stream = open_split(
+                    self.source,
+                    files[split],
                     streams[held[0]].format if streams else self.settings.format,
                     self.settings.accepts,
                 )

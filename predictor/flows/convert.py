@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ConvertConfig:
     """What is converted, and into what."""
 
-    input: str = param("", "the dataset: a file, a folder, a hub id, or lab:FAMILY:…")
+    input: str = param("", "the dataset: a file, a folder, a hub id, lab:FAMILY:…, or spoil:, mix: or slice: of these")
     output: str = param("", "file to write; .json, .jsonl, .parquet, .csv or .tsv chooses its kind")
     to: str = param(
         "messages",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from predictor.config import TIERS, Sectioned, check, nested, param, section, split_list
+from predictor.config import TIERS, Sectioned, check, nested, param, section, split_names
 from predictor.errors import ConfigError, PredictorError, in_one_line
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class Ranking:
     """What is ranked, and by which predictor."""
 
-    candidates: str = param("", "datasets to rank, separated by commas")
+    candidates: str = param(
+        "", "datasets to rank, separated by commas; a name with commas in brackets: (mix:0.7:A,0.3:B)"
+    )
     grid: str = param(
         "", "a .json or .yaml file of hyperparameter lists; each combination is ranked for each candidate"
     )
@@ -139,7 +141,7 @@ def rank_candidates(
     combinations = read_grid(asked.grid, known) if asked.grid else [{}]
     candidates = [
         (" ".join([source, *(f"{name}={value}" for name, value in hp.items())]), {"dataset": source, **hp})
-        for source in split_list(asked.candidates)
+        for source in split_names(asked.candidates)
         for hp in combinations
     ]
     if not candidates:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from predictor.config import check, param
+from predictor.config import check, param, shortened
 from predictor.errors import ConfigError, DataError
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
@@ -28,7 +28,7 @@ _SUMMARY_METRICS = ("rows", "accepted", "rejected")
 class PrepareConfig:
     """What the desk reads, what it asks of the rows, and where it writes."""
 
-    input: str = param("", "the dataset: a file, a folder, a hub id, or lab:FAMILY:…")
+    input: str = param("", "the dataset: a file, a folder, a hub id, lab:FAMILY:…, or spoil:, mix: or slice: of these")
     output: str = param("outputs/prepared", "folder for the data, rejected.jsonl, report.json and report.html")
     format: str = param("auto", "dataset format; auto tells it from the content")
     task: str = param("auto", "refuse rows that this task cannot use; auto refuses none")
@@ -75,7 +75,7 @@ def prepare(
         raise ConfigError(
             "no dataset was named", where="-P input", rule="a file, a folder or a hub id", fix="-P input=data.jsonl"
         )
-    name = f"prepare {config.input.rstrip('/').rsplit('/', 1)[-1]}"
+    name = f"prepare {shortened(config.input.rstrip('/'))}"
     with tracked_run(keys.KIND_PREPARE, experiment=experiment, tracking_uri=tracking_uri, run_name=name) as run:
         prepared = _prepare(config, progress)
         _record(run, config, prepared)

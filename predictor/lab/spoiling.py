@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Final
 
+from predictor.data.operators.wording import first_half, look_alike, shuffled
 from predictor.lab.items import Item
 
 Spoil = Callable[[Item, Random, Sequence[Item]], Item]
 """(row, random stream of this row, all rows of the dataset) → the spoilt row."""
-
-_LOOKALIKES: Final = str.maketrans("aceiopxyABCEHIKMOPTX1", "асеіорхуАВСЕНІКМОРТХІ")
-"""Latin letters, and the 1 of every year, with the Cyrillic letters that look the same."""
 
 
 def wrong_answer(item: Item, rng: Random, items: Sequence[Item]) -> Item:
@@ -36,7 +33,7 @@ def irrelevant_context(item: Item, rng: Random, items: Sequence[Item]) -> Item:
 
 def truncated_answer(item: Item, rng: Random, items: Sequence[Item]) -> Item:
     """The first half of the answer's letters."""
-    return replace(item, answer=item.answer[: (len(item.answer) + 1) // 2].rstrip())
+    return replace(item, answer=first_half(item.answer))
 
 
 def verbose_answer(item: Item, rng: Random, items: Sequence[Item]) -> Item:
@@ -59,18 +56,13 @@ def neighbouring_words(item: Item, rng: Random, items: Sequence[Item]) -> Item:
 
 def foreign_characters(item: Item, rng: Random, items: Sequence[Item]) -> Item:
     """The answer's letters replaced by Cyrillic ones that look the same."""
-    return replace(item, answer=item.answer.translate(_LOOKALIKES), start=-1)
+    return replace(item, answer=look_alike(item.answer), start=-1)
 
 
 def shuffled_words(item: Item, rng: Random, items: Sequence[Item]) -> Item:
     """Passage, question and answer, each with its words in another order."""
-    context, question, answer = (_shuffled(rng, text) for text in (item.context, item.question, item.answer))
+    context, question, answer = (shuffled(rng, text) for text in (item.context, item.question, item.answer))
     return replace(item, context=context, question=question, answer=answer, start=context.find(answer))
-
-
-def _shuffled(rng: Random, text: str) -> str:
-    words = text.split()
-    return " ".join(rng.sample(words, len(words)))
 
 
 def _other(item: Item, rng: Random, items: Sequence[Item]) -> Item:

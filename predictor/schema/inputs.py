@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from predictor.config import shortened
+
 
 @dataclass(frozen=True)
 class DatasetUse:
@@ -22,3 +24,8 @@ class DatasetUse:
     refused: int
     used: int
     context: str
+
+    @property
+    def short_name(self) -> str:
+        """The name without folders."""
+        return shortened(self.name)

@@ -5,12 +5,23 @@ from __future__ import annotations
 import dataclasses
 import glob
 import itertools
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from predictor.catalog import did_you_mean
-from predictor.config import LAB, canonical_hash, coerce, flatten, parameters_of, read_mapping
+from predictor.config import (
+    LAB,
+    Expression,
+    canonical_hash,
+    coerce,
+    flatten,
+    parameters_of,
+    parse_name,
+    read_mapping,
+)
+from predictor.config.names import SPOIL
 from predictor.errors import ConfigError
 from predictor.schema import HpValue
 from predictor.sweep.space import Choices, Range, Space, combinations, read_space
@@ -18,6 +29,11 @@ from predictor.trial.config import FinetuneConfig, finetune_config, hyperparamet
 
 _SET_BY_LISTS = {"dataset": "datasets", "seed": "seeds", "base_model": "base_models"}
 _LISTS = ("datasets", "hp", "seeds", "base_models")
+_MARKS = "*?["
+_RULE = (
+    "a file, a glob, a folder, a hub id, lab:FAMILY:…, spoil:…, mix:… or slice:… of these, "
+    "{family: NAME, dial: NUMBER, size: ROWS, seed: NUMBER}, or {spoil: HOW, dial: NUMBER, seed: NUMBER, of: DATASET}"
+)
 
 
 @dataclass(frozen=True)
@@ -137,40 +153,70 @@ def _whole(seed: Any, path: str) -> int:
 
 
 def _datasets(entries: list[Any], path: str) -> Iterator[str]:
-    rule = "a file, a glob, a folder, a hub id, lab:FAMILY:…, or {family: NAME, dial: NUMBER, size: ROWS, seed: NUMBER}"
     for number, entry in enumerate(entries, start=1):
-        where = f"{path}, datasets entry {number}"
-        if isinstance(entry, Mapping):
-            unknown = set(entry) - {"family", "dial", "size", "seed"}
-            if unknown or "family" not in entry:
-                raise ConfigError(
-                    f"unknown key '{sorted(map(str, unknown))[0]}'" if unknown else "the entry names no family",
-                    where=where,
-                    rule=rule,
-                )
-            yield from _lab_names(entry)
-        elif not isinstance(entry, str):
-            raise ConfigError(f"{entry!r} is no dataset", where=where, rule=rule)
-        elif any(mark in entry for mark in "*?[") and not entry.startswith(f"{LAB}:"):
-            files = sorted(glob.glob(entry, recursive=True))
-            if not files:
-                raise ConfigError(f"no file matches '{entry}'", where=where, rule="paths start in the working folder")
-            yield from files
-        else:
-            yield entry
+        yield from _names(entry, f"{path}, datasets entry {number}")
 
 
-def _lab_names(entry: Mapping[str, Any]) -> Iterator[str]:
+def _names(entry: Any, where: str) -> Iterator[str]:
+    """The datasets of one entry, globs and lists of dials and seeds written out."""
+    if isinstance(entry, Mapping):
+        yield from _spoilt(entry, where) if SPOIL in entry else _lab_names(entry, where)
+    elif not isinstance(entry, str):
+        raise ConfigError(f"{entry!r} is no dataset", where=where, rule=_RULE)
+    elif any(mark in entry for mark in _MARKS):
+        parsed = parse_name(entry)
+        leaves = parsed.leaves if isinstance(parsed, Expression) else (parsed,)
+        for chosen in itertools.product(*(_files(leaf, where) for leaf in leaves)):
+            put = dict(zip(leaves, chosen, strict=True)).__getitem__
+            yield parsed.with_leaves(put).written if isinstance(parsed, Expression) else put(parsed)
+    else:
+        yield entry
+
+
+def _files(name: str, where: str) -> list[str]:
+    """The files that match a glob; any other name as it is."""
+    if name.startswith(f"{LAB}:") or not any(mark in name for mark in _MARKS) or os.path.lexists(name):
+        return [name]
+    files = sorted(glob.glob(name, recursive=True))
+    if not files:
+        raise ConfigError(f"no file matches '{name}'", where=where, rule="paths start in the working folder")
+    return files
+
+
+def _spoilt(entry: Mapping[str, Any], where: str) -> Iterator[str]:
+    """A spoilt dataset for each dial, each seed and each dataset of `of`, which is written like any entry."""
+    _check_keys(entry, {SPOIL, "dial", "seed", "of"}, where)
+    if not entry.get("of"):
+        raise ConfigError("the entry does not say what is spoilt", where=where, rule=_RULE, fix="of: FILE")
+    dials, seeds = (_as_list(entry.get(name)) for name in ("dial", "seed"))
+    names = [name for each in _as_list(entry["of"]) for name in _names(each, where)]
+    for name, dial, seed in itertools.product(names, dials, seeds):
+        yield ":".join([SPOIL, str(entry[SPOIL]), *_written(dial=dial, seed=seed), name])
+
+
+def _lab_names(entry: Mapping[str, Any], where: str) -> Iterator[str]:
     """A name for each dial and each seed, where these are lists."""
+    _check_keys(entry, {"family", "dial", "size", "seed"}, where)
+    if "family" not in entry:
+        raise ConfigError("the entry names no family", where=where, rule=_RULE)
     dials, seeds = (_as_list(entry.get(name)) for name in ("dial", "seed"))
     for dial, seed in itertools.product(dials, seeds):
-        values = {"dial": dial, "size": entry.get("size"), "seed": seed}
-        parts = [
-            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
-            for name, value in values.items()
-            if value is not None
-        ]
-        yield ":".join([LAB, str(entry["family"]), *parts])
+        yield ":".join([LAB, str(entry["family"]), *_written(dial=dial, size=entry.get("size"), seed=seed)])
+
+
+def _check_keys(entry: Mapping[str, Any], known: set[str], where: str) -> None:
+    if unknown := sorted(map(str, set(entry) - known)):
+        raise ConfigError(
+            f"unknown key '{unknown[0]}'", where=where, rule=_RULE, fix=did_you_mean(unknown[0], sorted(known))
+        )
+
+
+def _written(**values: Any) -> list[str]:
+    return [
+        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in values.items()
+        if value is not None
+    ]
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from predictor.schema import keys
 STEPS: Final = f"{keys.HP}steps"
 """Optimizer steps of the whole fine-tune: `max_steps`, or epochs × ⌈rows / batch_size⌉, rounded up."""
 TOTAL_UPDATE: Final = f"{keys.HP}total_update"
-"""Steps × learning rate × the factor of the update (lora_alpha / lora_r of LoRA, else 1): how far the weights can go."""
+"""Steps × learning rate × the factor of the update (LoRA: lora_alpha / lora_r, else 1): how far the weights can go."""
 PLANNED: Final = (STEPS, TOTAL_UPDATE)
 
 

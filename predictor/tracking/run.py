@@ -73,7 +73,7 @@ class TrackedRun:
         inputs = []
         for each in datasets:
             entity = Dataset(
-                name=each.name.rsplit("/", 1)[-1][:500],
+                name=each.short_name[:500],
                 digest=each.digest,
                 source_type="local",
                 source=json.dumps({"uri": each.uri}),

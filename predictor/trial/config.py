@@ -17,6 +17,7 @@ from predictor.config import (
     param,
     parameters_of,
     section,
+    shortened,
     split_list,
 )
 from predictor.config.fields import Parameter
@@ -30,11 +31,13 @@ class Data:
     """What is learnt from."""
 
     dataset: str = param(
-        "lab:size:dial=512:seed=1", "training data: a file, a folder, a hub id, or lab:FAMILY:dial=…:size=…:seed=…"
+        "lab:size:dial=512:seed=1",
+        "training data: a file, a folder, a hub id, lab:FAMILY:dial=…:size=…:seed=…, or spoil:, mix:, slice: of these",
     )
     train_limit: int = param(0, "use only this many training rows, drawn by seed; 0 uses all", least=0)
     family: str = param(
-        "", "how the dataset was made: a predictor is also judged on families left out; empty: the lab's, of lab:…"
+        "",
+        "how the dataset was made: a predictor is also judged on families left out; empty: as its lab: or spoil: says",
     )
     leak: str = param(
         "note",
@@ -45,7 +48,7 @@ class Data:
     @property
     def short_name(self) -> str:
         """The dataset without its folders."""
-        return self.dataset.rsplit("/", 1)[-1]
+        return shortened(self.dataset)
 
 
 @dataclass(frozen=True)

@@ -114,12 +114,13 @@ def keep_unused(materials: Materials, folder: Path) -> list[str]:
     """Write the rows that are refused or cannot be used into a folder, by file.
 
     Returns:
-        Lines for a person; none when every row is used and no training row is evaluation too.
+        Lines for a person: what was noted while reading, or making, a dataset, rows that are not used, and training
+        rows that are evaluation too.
     """
     m, lines = materials, []
     for name, dataset, unusable in (("train", m.dataset, m.unusable_train), ("eval", m.evaluation, m.unusable_eval)):
         keep_rejections(folder, name, (*dataset.rejections, *unusable))
-        lines += _told(dataset, unusable, m.task)
+        lines += [*dataset.notes, *_told(dataset, unusable, m.task)]
     if m.leaked:
         lines.append(f"WARNING: {m.leak}: the score will be too good, by what was learnt by heart")
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from predictor.config import LAB
+from predictor.config import LAB, Expression, parse_name
 from predictor.errors import ModelError
 from predictor.progress import SILENT, Progress
 
@@ -16,8 +16,19 @@ _WHAT: Final = {"decoder": "a decoder; it writes answers", "encoder": "an encode
 _ASKED: Final = {"decoder": "a decoder (a causal language model)", "encoder": "an encoder"}
 
 
-def dataset_source(name: str) -> str:
-    """The file, folder or hub id behind the name of a dataset; `lab:…` becomes the file that the lab writes."""
+def dataset_source(name: str) -> str | Expression:
+    """The file, folder or hub id behind the name of a dataset, or an expression over such; either is read by `load`.
+
+    `lab:…` becomes the file that the lab writes.
+
+    Raises:
+        ConfigError: the name begins like an expression, or one of the lab, and is none.
+    """
+    parsed = parse_name(name)
+    return parsed.with_leaves(_behind) if isinstance(parsed, Expression) else _behind(parsed)
+
+
+def _behind(name: str) -> str:
     if name == LAB or name.startswith(LAB + ":"):
         from predictor.lab import materialise
 

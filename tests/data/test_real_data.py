@@ -10,6 +10,8 @@ import pytest
 
 from predictor.data import load, write_squad
 from predictor.data.converting import convert
+from predictor.data.operators import SPOILERS
+from predictor.errors import DataError
 
 ROOT = Path(os.environ.get("PREDICTOR_REAL_DATA", "/nonexistent"))
 
@@ -72,3 +74,32 @@ def test_squad_files_are_written_as_they_were_read(tmp_path: Path) -> None:
         assert convert(path, tmp_path / "chat.jsonl", "messages").changed == {}
         convert(tmp_path / "chat.jsonl", tmp_path / "back.json", "squad")
         assert load(tmp_path / "back.json").examples == before.examples
+
+
+SPOILT_KINDS = (
+    "squad/train.json",
+    "squad/xquad.zh.json",
+    "candidates/qa_dataset_gpt_7_11.json",
+    "candidates/qwen_263_cn_4omini.jsonl",
+    "candidates/qwen_500_021_ds_ch.json",
+    "candidates/qwen_500_042_ds_poor_quality.json",
+)
+
+
+@pytest.mark.parametrize("name", SPOILT_KINDS)
+def test_real_rows_are_spoilt_as_many_as_is_said_and_the_others_stay(name: str):
+    clean = load(ROOT / name, drop_bad=True)
+    before = {example.id: example for example in clean.examples}
+    for way in SPOILERS.names():
+        if way in ("wrong_labels", "imbalance"):
+            with pytest.raises(DataError, match="with no label"):
+                load(f"spoil:{way}:dial=0.5:{ROOT / name}", drop_bad=True)
+            continue
+        spoilt = load(f"spoil:{way}:dial=0.5:{ROOT / name}", drop_bad=True)
+        assert len(spoilt.examples) == len(clean.examples)
+        changed = [row for row in spoilt.examples if before.get(row.id) != row]
+        assert spoilt.notes[-1].startswith(f"spoil:{way}:dial=0.5:{ROOT / name}: {len(changed)} of {len(before)} rows")
+        assert all(row.answer.strip() for row in changed)
+        for row in changed:
+            starts = zip(row.answers, row.answer_starts, strict=True) if row.answer_starts else ()
+            assert all((row.context or "").startswith(text, start) for text, start in starts)

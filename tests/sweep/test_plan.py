@@ -46,6 +46,39 @@ def test_a_plan_names_datasets_hyperparameters_seeds_and_fields_of_finetune(tmp_
     assert config == finetune_config(**expected)
 
 
+def test_expressions_in_a_plan_are_written_out(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for name in ("a.json", "b,1.json", "c[1].jsonl"):
+        (tmp_path / "data" / name).touch()
+    plan = _read(
+        tmp_path,
+        "datasets:\n"
+        "- spoil:wrong_answers:dial=0.5:data/*.json\n"
+        "- data/c[1].jsonl\n"
+        "- spoil:wrong_answers:data/c[1].jsonl\n"
+        "- mix:size=8:1:data/*.json,2:lab:size:dial=64\n"
+        "- {spoil: wide_answers, dial: [0.2, 0.5], seed: [1, 2], of: data/a.json}\n"
+        "- {spoil: truncated_answers, dial: 1, of: ['data/*.json', {family: size, dial: [64, 128]}]}\n",
+    )
+    assert plan.datasets == (
+        "spoil:wrong_answers:dial=0.5:data/a.json",
+        "spoil:wrong_answers:dial=0.5:data/b,1.json",
+        "data/c[1].jsonl",
+        "spoil:wrong_answers:data/c[1].jsonl",
+        "mix:size=8:1:data/a.json,2:lab:size:dial=64",
+        "mix:size=8:1:(data/b,1.json),2:lab:size:dial=64",
+        "spoil:wide_answers:dial=0.2:seed=1:data/a.json",
+        "spoil:wide_answers:dial=0.2:seed=2:data/a.json",
+        "spoil:wide_answers:dial=0.5:seed=1:data/a.json",
+        "spoil:wide_answers:dial=0.5:seed=2:data/a.json",
+        "spoil:truncated_answers:dial=1:data/a.json",
+        "spoil:truncated_answers:dial=1:data/b,1.json",
+        "spoil:truncated_answers:dial=1:lab:size:dial=64",
+        "spoil:truncated_answers:dial=1:lab:size:dial=128",
+    )
+
+
 def test_the_combinations_of_a_plan_are_all_of_them(tmp_path: Path):
     plan = _read(tmp_path, "datasets: [a.jsonl]\nhp: {learning_rate: [1.0e-3, 3.0e-3], lora_r: [4, 8]}\n")
     assert [tuple(hp.values()) for hp in plan.combinations()] == [(1e-3, 4), (1e-3, 8), (3e-3, 4), (3e-3, 8)]
@@ -69,6 +102,10 @@ def test_the_digest_of_a_plan_changes_with_what_it_says(tmp_path: Path):
         ("datasets: [3]", "3 is no dataset", "datasets entry 1"),
         ("datasets: [{dial: 3}]", "the entry names no family", "datasets entry 1"),
         ("datasets: [{family: size, dail: 3}]", "unknown key 'dail'", "datasets entry 1"),
+        ("datasets: [{spoil: wrong_answers, dail: 3, of: a}]", "unknown key 'dail'", "datasets entry 1"),
+        ("datasets: [{spoil: wrong_answers}]", "the entry does not say what is spoilt", "datasets entry 1"),
+        ("datasets: [{spoil: wrong_answers, of: 3}]", "3 is no dataset", "datasets entry 1"),
+        ("datasets: ['spoil:wrong_answers:none/*.jsonl']", "no file matches 'none/*.jsonl'", "datasets entry 1"),
         ("datasets: ['none/*.jsonl']", "no file matches 'none/*.jsonl'", "datasets entry 1"),
         ("datasets: [a]\nseed: 1", "unknown entry 'seed'", "plan.yaml"),
         ("datasets: [a]\nlora_r: 8", "unknown entry 'lora_r'", "plan.yaml"),
