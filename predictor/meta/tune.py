@@ -63,7 +63,7 @@ class Budget:
         if rows < FEW_ROWS:
             budget = cls(trials=20, inner_trials=7, folds=4, max_rounds=40, repeats=1)
         elif rows < 600:
-            budget = cls(trials=40, inner_trials=12, max_rounds=400, repeats=3, members=6)
+            budget = cls(trials=40, inner_trials=12, max_rounds=200, repeats=3, members=6)
         elif rows < 4000:
             budget = cls(trials=24, inner_trials=8, folds=4, max_rounds=500, repeats=1)
         else:
