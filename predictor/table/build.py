@@ -234,7 +234,8 @@ def _features(runs: Records, units: _Units) -> tuple[pd.DataFrame, dict[str, str
     if len(method.firsts()) > 1:
         frame[METHOD] = list(method)
     for name in PLANNED:
-        frame[name] = planned(name, frame)
+        if np.isfinite(values := planned(name, frame)).any():
+            frame[name] = values
     frame = frame[sorted(frame.columns)]
     empty = [name for name in frame.columns if frame[name].isna().all()]
     return frame.drop(columns=empty), dict.fromkeys(empty, "empty in every run")
