@@ -10,11 +10,12 @@ from predictor.finetune.settings import Hyperparameters
 
 _MARGIN = 1.1
 """Fragmentation and the CUDA context, as a factor."""
-_HEAP = 1.65
-"""What a heap takes beyond what is alive in it, on a CPU, for activations: glibc's heap cannot give an aligned block of a size to the hole that one of this very
-size has left. Measured as peak resident memory on Llama 30 × 576 in passes of 208 to 1 664 tokens: 1.6 to 1.7 with and
-without adapters. With `MALLOC_MMAP_THRESHOLD_=65536` it was 1.0, and a step took half as long again."""
-_TILE_TOKENS, _TILE_WIDTH, _TILES = 4096, 32_768, 7
+_HEAP, _HEAP_IN_PLACE = 1.65, 1.15
+"""What a heap takes beyond what is alive in it, as a factor on activations on a CPU, with and without matrices beside the
+weights: glibc often cannot give an aligned block of a size to the hole that one of this very size has left, and the more so
+the more sizes there are. Measured as peak resident memory: 1.6 to 1.7 with adapters on Llama 30 × 576, in passes of 208 to
+1 664 tokens. With every block mapped apart (`MALLOC_MMAP_THRESHOLD_=65536`) it was 1.0, and a step took half as long again."""
+_TILE_TOKENS, _TILE_WIDTH, _TILES = 4096, 32_768, 6
 """TRL's loss on a CPU: scores of so many tokens for so much of the vocabulary at a time, and copies of them at the peak."""
 _LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _HIDDEN_BYTES = 30
@@ -88,10 +89,11 @@ def estimate_memory(
     else:
         # TRL computes the loss from chunks of the vocabulary projection; one chunk in float32 remains.
         logits = min(learnt, 1024) * config.vocab_size * 4 * 2
+    heap = (_HEAP_IN_PLACE if footprint.in_place else _HEAP) if cpu else 1.0
     return MemoryEstimate(
         weights_mb=(linear + outside) * dtype_bytes / 1e6,
         training_mb=training / 1e6,
-        activations_mb=activations * (_HEAP if cpu else 1.0) / 1e6,
+        activations_mb=activations * heap / 1e6,
         logits_mb=(hidden + logits) / 1e6,
         trained_parameters=trained,
         margin=1.0 if cpu else _MARGIN,

@@ -43,6 +43,20 @@ def room(device: Device) -> Room:
         sharers = max(1, _given(GPU_SHARERS) or 1)
         source = "memory of the GPU" if sharers == 1 else f"memory of the GPU, which {sharers} workers share"
         return Room(device.memory_bytes // sharers, source)
+    return _room_of_this_process()
+
+
+def spare(kind: str) -> int:
+    """Bytes that are free at this moment, beside what is there already, on a device of a kind: `cpu` or `cuda`."""
+    if kind != "cuda":
+        return _room_of_this_process().bytes
+    import torch
+
+    free, _ = torch.cuda.mem_get_info()
+    return int(free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated())
+
+
+def _room_of_this_process() -> Room:
     _give_back_freed()
     free, share = main_memory(), _given(SHARE)
     if share is None:
