@@ -6,6 +6,7 @@ import bisect
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from predictor.errors import TrainingError
@@ -19,9 +20,9 @@ from predictor.models.room import Room
 CPU_PASS_MB = 3200.0
 """Memory of one pass on a CPU, at most: more makes no pass faster, and takes memory from others.
 
-Llama 30 × 576 with adapters on rows of 208 tokens, tokens in a second of one core's time: 118 with one row in a pass, 116
-with two, 129 with four, 122 with eight. The rule counts bytes and not tokens, since a small model needs many rows to fill
-a core; the embedded base never comes near it.
+Llama 30 × 576 with adapters on rows of 208 tokens, tokens in a second of one core's time: 118 with one row in a pass,
+116 with two, 129 with four, 122 with eight. The rule counts bytes and not tokens, since a small model needs many rows
+to fill a core; the embedded base never comes near it.
 """
 
 
@@ -56,14 +57,17 @@ def fit(
             cpu=device.kind == "cpu",
         )
 
+    def needed(checkpointing: bool, tokens: int) -> float:
+        return estimate(tokens, checkpointing).total_mb
+
     ordered = bool(hp.training.per_device_batch_size)
     least = whole if ordered else longest
     for checkpointing in (False, True):
-        fitting = _most(whole, lambda tokens, c=checkpointing: estimate(tokens, c).total_mb, free.bytes / 1e6)
+        fitting = _most(whole, partial(needed, checkpointing), free.bytes / 1e6)
         if fitting >= least:
             break
     else:
-        raise _too_large(plan, longest, fitting, ordered, estimate(least, True).total_mb, free)
+        raise _too_large(plan, longest, fitting, ordered, needed(True, least), free)
     fast = whole
     if device.kind == "cpu" and not ordered:
         fast = _most(whole, lambda tokens: estimate(tokens, checkpointing).pass_mb, CPU_PASS_MB)
@@ -93,7 +97,7 @@ def _too_large(
         fix = f"set per_device_batch_size={most}, the largest that fits, or 0 to let it be chosen"
     else:
         most_tokens = f" to {fitting} tokens at most" if fitting else ""
-        fix = f"lower max_length{most_tokens}, use a smaller base model, or free memory; fewer workers of a sweep share it"
+        fix = f"lower max_length{most_tokens}, use a smaller base model or fewer workers of a sweep, or free memory"
     return TrainingError(
         f"the fine-tune needs about {needed_mb / 1e3:.1f} GB and {free.bytes / 1e9:.1f} GB are free",
         where=f"{rows} row{'s' * (rows > 1)} of {longest} tokens in one pass; free: {free.source}",
@@ -110,5 +114,7 @@ def told(plan: TrainingPlan, config: Any, hp: Hyperparameters, rows: Sequence[Re
     if plan.checkpointing:
         return "memory is short: activations are recomputed, which takes about a third longer"
     if plan.pass_tokens != wide.pass_tokens:
-        return f"memory is short: {plan.pass_tokens} tokens in one pass instead of {wide.pass_tokens or 'a whole batch'}"
+        return (
+            f"memory is short: {plan.pass_tokens} tokens in one pass instead of {wide.pass_tokens or 'a whole batch'}"
+        )
     return ""

@@ -1,4 +1,4 @@
-"""Forward and backward passes of a training step: not more tokens in one than the plan allows, scores only of answers."""
+"""The passes of a training step: not more tokens in one than the plan allows, and scores of answers only."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PassTrainer(SFTTrainer):
         if num_items_in_batch is None:
             num_items_in_batch = _learnt(inputs).sum()
         # A step was divided before; a batch of an evaluation is divided here, so that its mean stays that of the batch.
-        parts = [inputs] if self.model.training else divide(inputs, self._pass_tokens)
+        parts = [inputs] if model.training else divide(inputs, self._pass_tokens)
         return torch.stack([self._loss(model, part, num_items_in_batch) for part in parts]).sum()
 
     def _loss(self, model: Any, inputs: dict[str, Any], tokens: Any) -> torch.Tensor:

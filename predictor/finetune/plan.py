@@ -95,9 +95,7 @@ def check_early_stopping(hp: Training, dev_rows: int) -> None:
         )
 
 
-def sft_arguments(
-    hp: Training, plan: TrainingPlan, device: Device, *, seed: int, output_dir: str
-) -> dict[str, Any]:
+def sft_arguments(hp: Training, plan: TrainingPlan, device: Device, *, seed: int, output_dir: str) -> dict[str, Any]:
     """Keyword arguments of TRL's `SFTConfig`.
 
     Every value that a result depends on is written here, because TRL's own defaults suit a GPU and change with its

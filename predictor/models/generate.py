@@ -16,7 +16,7 @@ BATCH_TOKENS = 16_384
 """Prompt tokens of one batch at most: large enough to fill two cores or a GPU."""
 BATCH_ROWS = 128
 _BLOCK = 32 * 1024 * 1024
-"""Bytes of a tensor from which glibc maps each one anew, whose pages the system must then clear: no larger ones on a CPU."""
+"""Bytes of a tensor from which glibc maps each one anew, and the system clears its pages: no larger ones on a CPU."""
 _SHARE = 0.5
 """Of the memory that is free, what a batch may take."""
 _STAGE = 8
@@ -149,7 +149,7 @@ def _batches(prompts: Sequence[list[int]], batch_rows: int, most_rows: Callable[
 
 
 def _most_rows(model: PreTrainedModel, longest: int, new: int, free: int) -> int:
-    """Rows of `longest` tokens that may share a batch: as fast as it gets, and within the memory that is free (bytes)."""
+    """Rows of `longest` tokens that may share a batch: as fast as it gets, and within what is free (bytes)."""
     config, width = model.config.get_text_config(), model.dtype.itemsize
     heads = config.num_attention_heads
     head = getattr(config, "head_dim", None) or config.hidden_size // heads
@@ -158,8 +158,8 @@ def _most_rows(model: PreTrainedModel, longest: int, new: int, free: int) -> int
     tokens = BATCH_TOKENS
     if model.device.type == "cpu":
         tokens = min(tokens, _BLOCK // (width * mlp))
-    # Keys and values of each token, a copy of them when rows leave; one layer's tensors and the mask in the first pass; and
-    # the scores of one token, three times.
+    # Keys and values of each token, and a copy of them when rows leave; one layer's tensors and the mask in the first
+    # pass; and the scores of one token, three times.
     passing = 4 * mlp + 12 * config.hidden_size + 2 * longest
     row = width * (2 * kept * (longest + new) + passing * longest) + 3 * 4 * config.vocab_size
     return min(tokens // max(1, longest), int(_SHARE * free // row))

@@ -147,9 +147,7 @@ def _begins(sequences: Sequence[Sequel]) -> list[int]:
     return np.cumsum([0, *(sequence.count for sequence in sequences)]).tolist()
 
 
-def _by_sequence(
-    model: Any, sequences: Sequence[Sequel], pad_id: int
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def _by_sequence(model: Any, sequences: Sequence[Sequel], pad_id: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Of each sequence of a batch the scores, (count, vocabulary), and the tokens that they should name."""
     counts = [sequence.count for sequence in sequences]
     scores, expected = scores_of(model, sequences, pad_id)

@@ -70,9 +70,7 @@ def forward_features(
     return measure("forward", Losses(answers, hits, texts, unconditional, dev or UNMARKED))
 
 
-def answer_marks(
-    model: Any, tokenizer: Any, rows: Sequence[RenderedRow], batch_tokens: int | None = None
-) -> Marks:
+def answer_marks(model: Any, tokenizer: Any, rows: Sequence[RenderedRow], batch_tokens: int | None = None) -> Marks:
     """How well a model says the right answers of `rows` when each token is put before it; NaN of none."""
     scored = sequel_losses(model, answer_sequels(rows), pad_id=pad_id_of(tokenizer), batch_tokens=batch_tokens)
     return Marks.of([nll for nll, _ in scored], [hit for _, hit in scored])

@@ -32,7 +32,7 @@ CPU = Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
 # kind, layers, hidden, MLP, heads, vocabulary, rows, tokens of a row, learnt ones of these
 SHAPES = {
     "deep and narrow": ("Llama", 24, 256, 512, 4, 1000, 8, 200, 20),
-    "wide and shallow": ("Llama", 2, 1536, 4096, 12, 2000, 12, 300, 20),
+    "wide and shallow": ("Llama", 2, 1536, 4096, 12, 2000, 6, 200, 20),
     "a large vocabulary": ("Qwen2", 4, 384, 1024, 6, 49_152, 8, 200, 40),
 }
 METHODS = ("lora", "full")

@@ -152,5 +152,7 @@ def test_a_gpu_takes_fewer_rows_before_it_recomputes():
 def test_kinds_of_models_that_leave_sizes_unsaid_have_an_estimate_too():
     from transformers import GPT2Config
 
-    estimate = estimate_memory(GPT2Config(), hyperparameters(), tokens=100, dtype_bytes=4, checkpointing=False, cpu=True)
+    estimate = estimate_memory(
+        GPT2Config(), hyperparameters(), tokens=100, dtype_bytes=4, checkpointing=False, cpu=True
+    )
     assert 400 < estimate.weights_mb < 700  # 124 million weights

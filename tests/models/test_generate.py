@@ -105,7 +105,7 @@ def test_rows_that_have_ended_leave_the_batch(base: BaseModel, monkeypatch: pyte
         seen.append(len(ids))
         output.logits = torch.zeros_like(output.logits)
         for place, row in enumerate(ids.tolist()):
-            # A prompt begins with its row's number, and an answer repeats ten times that; of padding it does not matter.
+            # A prompt begins with its row's number, and an answer repeats ten times that; padding does not matter.
             for owner in [token if token in lengths else token // 10 for token in row[-2:] if token != 3]:
                 if owner in lengths:
                     said[owner] = said.get(owner, 0) + 1

@@ -55,7 +55,11 @@ def test_the_limit_of_a_container_counts_less_what_it_uses(
     inner = tmp_path / "jobs" / "mine"
     group(inner, {"memory.max": "max", "memory.current": 10, "memory.stat": "inactive_file 0"})
     # A limit of a group further out holds too; pages of files that nobody uses are not counted.
-    limit = {"memory.max": 5_000_000_000, "memory.current": 2_000_000_000, "memory.stat": "anon 1\ninactive_file 500000000"}
+    limit = {
+        "memory.max": 5_000_000_000,
+        "memory.current": 2_000_000_000,
+        "memory.stat": "anon 1\ninactive_file 500000000",
+    }
     group(tmp_path / "jobs" if inside else tmp_path, limit)
     in_group(monkeypatch, tmp_path, "0::/jobs/mine\n" if inside else "0::/a/path/of/the/host\n")
     found = main_memory()
