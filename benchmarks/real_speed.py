@@ -157,9 +157,8 @@ def main(folder: str, train_file: str, eval_file: str, rounds: int = 2) -> None:
     )
     steps = math.ceil(len(everything) / BATCH) * 3
     print(f"zero-shot answers {zero_shot:.1f} s; a fine-tune of {steps} steps in three epochs {fine_tune_s:.0f} s")
-    print(
-        f"the tier's share of it: {(forward + zero_shot) / fine_tune_s:.1%}, without answers {forward / fine_tune_s:.1%}"
-    )
+    with_answers, without = (forward + zero_shot) / fine_tune_s, forward / fine_tune_s
+    print(f"the tier's share of it: {with_answers:.1%}, without answers {without:.1%}")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def fit(
         raise _too_large(plan, longest, fitting, ordered, needed(True, least), free)
     fast = whole
     if device.kind == "cpu" and not ordered:
-        fast = _most(whole, lambda tokens: estimate(tokens, checkpointing).pass_mb, CPU_PASS_MB)
+        fast = _most(whole, lambda tokens: estimate(tokens, checkpointing=False).pass_mb, CPU_PASS_MB)
     tokens = max(longest, min(fast, fitting))
     plan = dataclasses.replace(plan, checkpointing=checkpointing)
     if tokens >= whole:

@@ -14,8 +14,8 @@ _HEAP, _HEAP_IN_PLACE = 1.65, 1.15
 """What a heap takes beyond what is alive in it, as a factor on activations on a CPU, with and without matrices beside
 the weights: glibc often cannot give an aligned block of a size to the hole that one of this very size has left, and the
 more so the more sizes there are. Measured as peak resident memory: 1.6 to 1.7 with adapters on Llama 30 × 576 in passes
-of 208 to 1 664 tokens. With every block mapped apart (`MALLOC_MMAP_THRESHOLD_=65536`) it was 1.0, and a step took half
-as long again."""
+of 208 to 1 664 tokens. With every block mapped apart (:func:`~predictor.models.room.thrifty_heap`) it was 1.0, and a
+step took half as long again; that is done where activations are recomputed, which left six times what was alive."""
 _TILE_TOKENS, _TILE_WIDTH, _TILES = 4096, 32_768, 6
 """TRL's loss on a CPU: scores of so many tokens for so much of the vocabulary at a time, and copies of them at once."""
 _LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -90,7 +90,7 @@ def estimate_memory(
     else:
         # TRL computes the loss from chunks of the vocabulary projection; one chunk in float32 remains.
         logits = min(learnt, 1024) * config.vocab_size * 4 * 2
-    heap = (_HEAP_IN_PLACE if footprint.in_place else _HEAP) if cpu else 1.0
+    heap = (_HEAP_IN_PLACE if footprint.in_place else _HEAP) if cpu and not checkpointing else 1.0
     return MemoryEstimate(
         weights_mb=(linear + outside) * dtype_bytes / 1e6,
         training_mb=training / 1e6,

@@ -16,6 +16,7 @@ from predictor.finetune.plan import TrainingPlan, sft_arguments
 from predictor.finetune.settings import Hyperparameters
 from predictor.models.base_model import BaseModel
 from predictor.models.render import RenderedRow
+from predictor.models.room import thrifty_heap
 
 if TYPE_CHECKING:
     from predictor.finetune.watch import OnLog, StepObserver
@@ -124,6 +125,8 @@ def train(
         watch.resumed = trainer.resumed
         trainer.pop_callback(_printer())
         ledger.start()
+        # Recomputing frees and takes so many blocks that a heap full of holes would hold what it was to save.
+        stack.enter_context(thrifty_heap(plan.checkpointing and base.device.kind == "cpu"))
         trainer.run(Path(temporary))
         seconds = ledger.seconds
         if stopping is not None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -33,9 +34,11 @@ CPU = Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
 SHAPES = {
     "deep and narrow": ("Llama", 24, 256, 512, 4, 1000, 8, 200, 20),
     "wide and shallow": ("Llama", 2, 1536, 4096, 12, 2000, 6, 200, 20),
+    "tiny": ("Llama", 1, 64, 64, 4, 1000, 1, 8, 2),
     "a large vocabulary": ("Qwen2", 4, 384, 1024, 6, 49_152, 8, 200, 40),
 }
-METHODS = ("lora", "full")
+WAYS = (("lora", False), ("full", False), ("lora", True))
+"""Method, and whether activations are recomputed."""
 
 
 def config_of(shape: str) -> transformers.PretrainedConfig:
@@ -46,33 +49,39 @@ def config_of(shape: str) -> transformers.PretrainedConfig:
     )  # fmt: skip
 
 
-def fine_tune(shape: str, hp: Hyperparameters, folder: str, *, rows: int, tokens: int, learnt: int) -> None:
+def fine_tune(
+    shape: str, hp: Hyperparameters, folder: str, *, rows: int, tokens: int, learnt: int, checkpointing: bool = False
+) -> None:
     """Two optimizer steps, so that the moments of the first are there in the second."""
     config = config_of(shape)
     model = getattr(transformers, f"{SHAPES[shape][0]}ForCausalLM")(config).eval()
     base = BaseModel("", model, load_tokenizer(folder), "", "", CPU)
     ids = torch.randint(3, 900, (rows, tokens)).tolist()
     rendered = [RenderedRow(str(i), row[:-learnt], row[-learnt:]) for i, row in enumerate(ids)]
-    train(base, rendered, hp, plan_training(hp.training, rows, CPU), seed=1, on_log=lambda step, values: None)
+    plan = dataclasses.replace(plan_training(hp.training, rows, CPU), checkpointing=checkpointing)
+    train(base, rendered, hp, plan, seed=1, on_log=lambda step, values: None)
 
 
-def measure(shape: str, method: str, folder: str) -> dict[str, object]:
+def measure(shape: str, method: str, checkpointing: bool, folder: str) -> dict[str, object]:
     rows, tokens, learnt = SHAPES[shape][-3:]
     hp = hyperparameters(method=method, batch_size=rows, max_steps=2, learning_rate=1e-4)
-    fine_tune("deep and narrow", hp, folder, rows=1, tokens=8, learnt=2)  # what any fine-tune takes once
-    grown = growth(lambda: fine_tune(shape, hp, folder, rows=rows, tokens=tokens, learnt=learnt)) / 1e6
+    fine_tune("tiny", hp, folder, rows=1, tokens=8, learnt=2)  # what any fine-tune takes once
+    sizes = {"rows": rows, "tokens": tokens, "learnt": learnt, "checkpointing": checkpointing}
+    grown = growth(lambda: fine_tune(shape, hp, folder, **sizes)) / 1e6
+    tokens, learnt = rows * tokens, rows * learnt
     estimate = estimate_memory(
-        config_of(shape), hp, tokens=rows * tokens, learnt=rows * learnt, dtype_bytes=4, checkpointing=False, cpu=True
+        config_of(shape), hp, tokens=tokens, learnt=learnt, dtype_bytes=4, checkpointing=checkpointing, cpu=True
     )
-    return {"shape": shape, "method": method, "measured_mb": grown, "estimated_mb": estimate.total_mb}
+    found = {"shape": shape, "method": method, "checkpointing": checkpointing}
+    return found | {"measured_mb": grown, "estimated_mb": estimate.total_mb}
 
 
 def main(folder: str, *shapes: str) -> None:
-    for shape in shapes or SHAPES:
-        for method in METHODS:
+    for shape in shapes or SHAPES.keys() - {"tiny"}:
+        for method, checkpointing in WAYS:
             child = os.fork()  # nothing was computed yet, so no threads are torn
             if child == 0:
-                print(json.dumps(measure(shape, method, folder)), flush=True)
+                print(json.dumps(measure(shape, method, checkpointing, folder)), flush=True)
                 os._exit(0)
             os.waitpid(child, 0)
 
