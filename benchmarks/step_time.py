@@ -56,7 +56,7 @@ def main() -> None:
         base = load_base_model(source, device)
         set_seed(1)
         with tempfile.TemporaryDirectory() as folder:
-            arguments = sft_arguments(hp.training, plan, device, seed=1, output_dir=folder, checkpointing=False)
+            arguments = sft_arguments(hp.training, plan, device, seed=1, output_dir=folder)
             trainer = SFTTrainer(
                 model=METHODS.get(hp.method.name).apply(base.model, hp.method.settings),
                 args=SFTConfig(**{**arguments, "eval_strategy": "no"}),

@@ -21,12 +21,15 @@ class TrainingPlan:
     """How the optimizer steps of one fine-tune come about.
 
     Attributes:
-        per_device_batch_size: rows of one forward pass; `gradient_accumulation_steps` of them, on each of `processes`
-            devices, make the global batch.
+        per_device_batch_size: rows that are brought to the device at once; `gradient_accumulation_steps` of them, on
+            each of `processes` devices, make the global batch.
         max_steps: optimizer steps in all.
         warmup_steps: optimizer steps in which the learning rate rises.
         eval_steps: optimizer steps between two points of the eval/loss curve.
         earliest_stop: optimizer steps that are taken in any case; fewer than `max_steps` only with early stopping.
+        pass_tokens: tokens of one forward pass, padding included, into which these rows are divided; 0 lets all of them
+            through in one.
+        checkpointing: activations are recomputed in the backward pass to save memory.
     """
 
     per_device_batch_size: int
@@ -35,6 +38,8 @@ class TrainingPlan:
     warmup_steps: int
     eval_steps: int
     earliest_stop: int
+    pass_tokens: int = 0
+    checkpointing: bool = False
 
 
 def plan_training(hp: Training, rows: int, device: Device, *, dev_rows: int = 0, processes: int = 1) -> TrainingPlan:
@@ -61,10 +66,10 @@ def plan_training(hp: Training, rows: int, device: Device, *, dev_rows: int = 0,
                 f"per_device_batch_size={per_device} does not divide the batch of {share} rows on each device",
                 where="-P per_device_batch_size",
                 rule="batch_size = per_device_batch_size × gradient accumulation × devices",
-                fix=f"set per_device_batch_size={_largest_divisor(share, per_device)}, or 0 to let it be chosen",
+                fix=f"set per_device_batch_size={largest_divisor(share, per_device)}, or 0 to let it be chosen",
             )
     else:
-        per_device = _largest_divisor(share, _CUDA_ROWS if device.kind == "cuda" else _CPU_ROWS)
+        per_device = largest_divisor(share, _CUDA_ROWS if device.kind == "cuda" else _CPU_ROWS)
     steps = hp.max_steps or math.ceil(hp.epochs * math.ceil(rows / hp.batch_size))
     eval_steps = max(1, math.ceil(steps / _EVALUATIONS))
     patience = hp.early_stopping_patience
@@ -90,16 +95,11 @@ def check_early_stopping(hp: Training, dev_rows: int) -> None:
         )
 
 
-def sft_arguments(
-    hp: Training, plan: TrainingPlan, device: Device, *, seed: int, output_dir: str, checkpointing: bool
-) -> dict[str, Any]:
+def sft_arguments(hp: Training, plan: TrainingPlan, device: Device, *, seed: int, output_dir: str) -> dict[str, Any]:
     """Keyword arguments of TRL's `SFTConfig`.
 
     Every value that a result depends on is written here, because TRL's own defaults suit a GPU and change with its
     versions.
-
-    Args:
-        checkpointing: recompute activations in the backward pass to save memory.
     """
     return {
         "output_dir": output_dir,
@@ -141,8 +141,8 @@ def sft_arguments(
         "bf16": device.bf16,
         "fp16": False,
         "tf32": None,
-        "activation_checkpointing": checkpointing,
-        "activation_checkpointing_kwargs": {"use_reentrant": False} if checkpointing else None,
+        "activation_checkpointing": plan.checkpointing,
+        "activation_checkpointing_kwargs": {"use_reentrant": False} if plan.checkpointing else None,
         "activation_offloading": False,
         "torch_compile": False,
         # seeds
@@ -165,5 +165,6 @@ def sft_arguments(
     }
 
 
-def _largest_divisor(number: int, most: int) -> int:
+def largest_divisor(number: int, most: int) -> int:
+    """The largest divisor of a number that is at most `most`."""
     return next(d for d in range(min(number, most), 0, -1) if number % d == 0)

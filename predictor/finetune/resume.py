@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
-from trl import SFTTrainer
 
 from predictor.finetune.checkpoints import CheckpointFolder
 from predictor.finetune.early_stopping import EarlyStopping
 from predictor.finetune.ledger import Ledger
+from predictor.finetune.passes import PassTrainer
 from predictor.finetune.saving import CheckpointsDue, CheckpointWriter
 from predictor.finetune.snapshot import SavedSnapshot, load_optimizer, put_back, random_states, set_random_states
 from predictor.finetune.watch import StepObserver
@@ -128,8 +128,8 @@ class GoingOn(TrainerCallback):
             self.load_random("random" if between_epochs else "epoch_start")
 
 
-class QuietTrainer(SFTTrainer):
-    """SFTTrainer whose evaluations change nothing, and which writes no checkpoints.
+class QuietTrainer(PassTrainer):
+    """A trainer whose evaluations change nothing, and which writes no checkpoints.
 
     Attributes:
         resumed: it goes on from a checkpoint.

@@ -17,7 +17,7 @@ class Training:
     learning_rate: float = param(3e-4, "peak learning rate of AdamW", above=0.0, most=10.0)
     batch_size: int = param(64, "examples in one optimizer step, over all devices and accumulation", least=1)
     per_device_batch_size: int = param(
-        0, "examples in one forward pass; 0 chooses 8 on a GPU and up to 64 on a CPU", least=0
+        0, "examples in one forward pass, refused if they do not fit; 0 chooses by tokens and free memory", least=0
     )
     epochs: float = param(3.0, "passes over the training rows", above=0.0, most=1000.0)
     max_steps: int = param(0, "optimizer steps; 0 lets epochs decide", least=0)

@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from predictor.finetune.checkpoints import CheckpointFolder, Checkpoints
-from predictor.finetune.memory import choose_checkpointing
+from predictor.finetune.labels import IGNORED, as_dataset
 from predictor.finetune.methods import METHODS
 from predictor.finetune.plan import TrainingPlan, sft_arguments
 from predictor.finetune.settings import Hyperparameters
 from predictor.models.base_model import BaseModel
 from predictor.models.render import RenderedRow
+from predictor.models.room import thrifty_heap
 
 if TYPE_CHECKING:
     from predictor.finetune.watch import OnLog, StepObserver
-
-IGNORED = -100
-"""The label of a token that is not learnt."""
+__all__ = ["IGNORED", "Tuned", "as_dataset", "train"]
 
 
 @dataclass
@@ -68,7 +67,7 @@ def train(
 
     Args:
         rows: training rows, none longer than max_length.
-        plan: for these rows and the base's device.
+        plan: for these rows and the base's device, made to fit it by :func:`~predictor.finetune.fit.fit`.
         on_log: gets each point of the curves once, in the order of the steps.
         dev_rows: the eval/loss curve is their mean loss; nothing is chosen by it unless early_stopping_patience is
             above 0. Then training ends when the curve has had no new minimum for so many evaluations, and the
@@ -79,8 +78,7 @@ def train(
             :meth:`Checkpoints.discard` is called.
 
     Raises:
-        TrainingError: the loss is not a number, the fine-tune does not fit the device, or a checkpoint cannot be
-            written.
+        TrainingError: the loss is not a number, or a checkpoint cannot be written.
         ConfigError: the method's settings do not fit the model.
     """
     from transformers import set_seed
@@ -92,10 +90,6 @@ def train(
     from predictor.finetune.snapshot import claims
     from predictor.finetune.watch import Watch
 
-    longest = max(row.length for row in rows)
-    checkpointing = choose_checkpointing(
-        base.model.config, hp, base.device, rows=plan.per_device_batch_size, tokens=longest
-    )
     # Before a method draws any weights: they are part of the result.
     set_seed(seed)
     model = METHODS.get(hp.method.name).apply(base.model, hp.method.settings)
@@ -106,9 +100,7 @@ def train(
     ledger = Ledger(on_log)
     watch = Watch(ledger.point, observer, stop_after)
     with tempfile.TemporaryDirectory(prefix="predictor-train-") as temporary, contextlib.ExitStack() as stack:
-        arguments = sft_arguments(
-            hp.training, plan, base.device, seed=seed, output_dir=temporary, checkpointing=checkpointing
-        )
+        arguments = sft_arguments(hp.training, plan, base.device, seed=seed, output_dir=temporary)
         if not dev_rows:
             arguments["eval_strategy"] = "no"
         if folder is not None:
@@ -122,6 +114,7 @@ def train(
             observer,
             stopping,
             model=model,
+            pass_tokens=plan.pass_tokens,
             args=SFTConfig(**arguments),
             train_dataset=as_dataset(rows),
             eval_dataset=as_dataset(dev_rows) if dev_rows else None,
@@ -132,6 +125,8 @@ def train(
         watch.resumed = trainer.resumed
         trainer.pop_callback(_printer())
         ledger.start()
+        # Recomputing frees and takes so many blocks that a heap full of holes would hold what it was to save.
+        stack.enter_context(thrifty_heap(plan.checkpointing and base.device.kind == "cpu"))
         trainer.run(Path(temporary))
         seconds = ledger.seconds
         if stopping is not None:
@@ -141,19 +136,6 @@ def train(
     trainable, total = sum(n for n, learns in counted if learns), sum(n for n, _ in counted)
     steps = int(trainer.state.global_step)
     return Tuned(model, steps, seconds, _tokens(trainer), trainable, total, ledger.writing_seconds)
-
-
-def as_dataset(rows: Sequence[RenderedRow]) -> Any:
-    """Rows as the tokenized dataset that SFTTrainer takes: prompts masked out of the labels."""
-    from datasets import Dataset
-
-    return Dataset.from_dict(
-        {
-            "input_ids": [row.prompt_ids + row.completion_ids for row in rows],
-            "labels": [[IGNORED] * len(row.prompt_ids) + row.completion_ids for row in rows],
-            "length": [row.length for row in rows],
-        }
-    )
 
 
 def _printer() -> type:

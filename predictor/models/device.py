@@ -17,7 +17,8 @@ class Device:
         kind: `cpu` or `cuda`.
         bf16: bfloat16 arithmetic is native. On a CPU it is emulated or slower, so False there.
         flash_attention: the flash-attn package is installed and usable.
-        memory_bytes: memory of the accelerator in all; 0 for the CPU, where it is not checked.
+        memory_bytes: memory of the accelerator in all; 0 for the CPU, whose free memory changes: see
+            :func:`~predictor.models.room.room`.
     """
 
     kind: str

@@ -6,14 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from predictor.models.render import turn_end
+from predictor.models.room import spare
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 BATCH_TOKENS = 16_384
-"""Prompt tokens of one batch: large enough to fill two cores or a GPU, small enough for the key-value cache."""
+"""Prompt tokens of one batch at most: large enough to fill two cores or a GPU."""
 BATCH_ROWS = 128
+_BLOCK = 32 * 1024 * 1024
+"""Bytes of a tensor from which glibc maps each one anew, and the system clears its pages: no larger ones on a CPU."""
+_SHARE = 0.5
+"""Of the memory that is free, what a batch may take."""
+_STAGE = 8
+"""New tokens after which the rows that have ended leave their batch."""
 
 
 def generate(
@@ -38,26 +45,62 @@ def generate(
         max_new_tokens: a longer answer is cut.
         on_batch: told the number of rows of each finished batch.
     """
-    import torch
-
     ends = end_tokens(model, tokenizer)
-    settings = _greedy(tokenizer, max_new_tokens, ends)
+    pad = int(tokenizer.pad_token_id or 0)
     answers: list[list[int]] = [[] for _ in prompts]
+    free = spare(model.device.type)
     training = model.training
     model.eval()
     try:
-        for batch in _batches(prompts, batch_rows):
-            ids, mask = _pad_left([prompts[i] for i in batch], int(tokenizer.pad_token_id or 0))
-            with torch.inference_mode():
-                output = model.generate(  # type: ignore[operator]
-                    input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=settings
-                )
-            for i, row in zip(batch, output[:, ids.shape[1] :].tolist(), strict=True):
-                answers[i] = _until(row, ends)
+        for batch in _batches(prompts, batch_rows, lambda longest: _most_rows(model, longest, max_new_tokens, free)):
+            rows = _continue(model, *_pad_left([prompts[i] for i in batch], pad), max_new_tokens, ends, pad)
+            for i, row in zip(batch, rows, strict=True):
+                answers[i] = row
             on_batch(len(batch))
     finally:
         model.train(training)
     return answers
+
+
+def _continue(
+    model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor, most: int, ends: set[int], pad: int
+) -> list[list[int]]:
+    """The continuation of each row of a batch, up to its end token.
+
+    Rows that have ended leave the batch at the end of a stage: a few long answers would otherwise cost as much for each
+    of their tokens as the whole batch does.
+    """
+    import torch
+
+    found: list[list[int]] = [[] for _ in ids]
+    alive = list(range(len(ids)))
+    ids, mask = ids.to(model.device), mask.to(model.device)
+    cache = None
+    with torch.inference_mode():
+        for begin in range(0, most, _STAGE):
+            output = model.generate(  # type: ignore[operator]
+                input_ids=ids,
+                attention_mask=mask,
+                past_key_values=cache,
+                generation_config=_greedy(min(_STAGE, most - begin), ends, pad),
+            )
+            new = output.sequences[:, ids.shape[1] :]
+            going_on = []
+            for place, row in enumerate(new.tolist()):
+                answer = _until(row, ends)
+                found[alive[place]] += answer
+                if len(answer) == len(row):
+                    going_on.append(place)
+            if not going_on:
+                break
+            cache = output.past_key_values
+            ids, mask = output.sequences, torch.cat([mask, torch.ones_like(new)], dim=1)
+            if len(going_on) < len(alive):
+                kept = torch.tensor(going_on, device=ids.device)
+                cache.batch_select_indices(kept)
+                ids, mask = ids[kept], mask[kept]
+                alive = [alive[place] for place in going_on]
+    return found
 
 
 def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
@@ -75,7 +118,7 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> se
     return ends
 
 
-def _greedy(tokenizer: PreTrainedTokenizerBase, max_new_tokens: int, ends: set[int]):  # noqa: ANN202 - a transformers type
+def _greedy(max_new_tokens: int, ends: set[int], pad: int):  # noqa: ANN202 - a transformers type
     from transformers import GenerationConfig
 
     return GenerationConfig(
@@ -84,20 +127,42 @@ def _greedy(tokenizer: PreTrainedTokenizerBase, max_new_tokens: int, ends: set[i
         repetition_penalty=1.0,
         max_new_tokens=max_new_tokens,
         eos_token_id=sorted(ends) or None,
-        pad_token_id=tokenizer.pad_token_id,
+        pad_token_id=pad,
         use_cache=True,
+        return_dict_in_generate=True,
     )
 
 
-def _batches(prompts: Sequence[list[int]], batch_rows: int) -> list[list[int]]:
-    """Indices of prompts in batches of like length, longest first, so that memory runs out at once or never."""
+def _batches(prompts: Sequence[list[int]], batch_rows: int, most_rows: Callable[[int], int]) -> list[list[int]]:
+    """Indices of prompts in batches of like length, longest first, so that memory runs out at once or never.
+
+    Args:
+        most_rows: from the tokens of the longest prompt to how many of them may share a batch.
+    """
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
     batches: list[list[int]] = []
     while order:
-        rows = max(1, min(batch_rows, BATCH_TOKENS // max(1, len(prompts[order[0]]))))
+        rows = max(1, min(batch_rows, most_rows(len(prompts[order[0]]))))
         batches.append(order[:rows])
         order = order[rows:]
     return batches
+
+
+def _most_rows(model: PreTrainedModel, longest: int, new: int, free: int) -> int:
+    """Rows of `longest` tokens that may share a batch: as fast as it gets, and within what is free (bytes)."""
+    config, width = model.config.get_text_config(), model.dtype.itemsize
+    heads = config.num_attention_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    kept = 2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * head
+    mlp = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    tokens = BATCH_TOKENS
+    if model.device.type == "cpu":
+        tokens = min(tokens, _BLOCK // (width * mlp))
+    # Keys and values of each token, and a copy of them when rows leave; one layer's tensors and the mask in the first
+    # pass; and the scores of one token, three times.
+    passing = 4 * mlp + 12 * config.hidden_size + 2 * longest
+    row = width * (2 * kept * (longest + new) + passing * longest) + 3 * 4 * config.vocab_size
+    return min(tokens // max(1, longest), int(_SHARE * free // row))
 
 
 def _pad_left(rows: Sequence[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,13 +7,14 @@ first optimizer steps. Importing this package imports no torch; a function that 
 from __future__ import annotations
 
 import predictor.probe.dev_slice  # noqa: F401 - registers its features
-from predictor.probe.comparison import FirstLook, answer_sequels, look_again, look_first, text_sequels
+from predictor.probe.comparison import FirstLook, look_again, look_first, text_sequels
 from predictor.probe.embed import embed_features
 from predictor.probe.encoder import Encoder
 from predictor.probe.feature import FEATURES, Feature, explain, lookup
-from predictor.probe.forward import RenderedRow, answer_marks, forward_features
+from predictor.probe.forward import answer_marks, forward_features
 from predictor.probe.losses import Marks
 from predictor.probe.recorder import ProbeRecorder
+from predictor.probe.scoring import RenderedRow, answer_sequels
 from predictor.probe.static import static_features
 from predictor.probe.train import Trace, train_features
 

@@ -9,7 +9,15 @@ if TYPE_CHECKING:
     import torch
 
 BATCH_TOKENS = 4096
-"""Tokens of one forward pass, padding included; bounds the memory that the logits take."""
+"""Tokens of one forward pass at most, padding included."""
+_SCORES = 64_000_000
+"""Numbers that a model may say of the tokens of one pass: 256 MB of them in float32."""
+
+
+def tokens_of_a_pass(model: Any) -> int:
+    """Tokens of one forward pass that scores all of them: fewer, the larger the vocabulary. More would save no time."""
+    vocabulary = int(model.config.get_text_config().vocab_size)
+    return max(1, min(BATCH_TOKENS, _SCORES // vocabulary))
 
 
 def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

@@ -7,9 +7,7 @@ Sufficiency).
 
 from __future__ import annotations
 
-import bisect
 import contextlib
-import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,31 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from predictor.probe.batching import BATCH_TOKENS, batches, pad_id_of, padded
-from predictor.probe.forward import RenderedRow
+from predictor.probe.batching import batches, pad_id_of, tokens_of_a_pass
 from predictor.probe.generic_text import GENERIC_TEXTS
+from predictor.probe.scoring import Sequel, at_rest, nll, numbers, scores_of
 
 if TYPE_CHECKING:
     import torch
 
 KEPT_VALUES = 16_000_000
 """Log-probabilities of a base that are kept at most, in float16: 32 MB. Beyond that every k-th token is looked at."""
-
-
-@dataclass(frozen=True)
-class Sequel:
-    """Token ids of which the last `count` are looked at; at least one stands before them.
-
-    Raises:
-        ValueError: none is looked at, or none stands before them.
-    """
-
-    ids: Sequence[int]
-    count: int
-
-    def __post_init__(self) -> None:
-        if not 0 < self.count < len(self.ids):
-            raise ValueError(f"{self.count} of {len(self.ids)} tokens cannot be looked at")
 
 
 @dataclass(frozen=True)
@@ -74,15 +56,6 @@ class SecondLook:
     divergence: float
 
 
-def answer_sequels(rows: Sequence[RenderedRow]) -> list[Sequel]:
-    """The answers of rows after their prompts; a row that lacks one of the two is left out."""
-    return [
-        Sequel([*row.prompt_ids, *row.completion_ids], len(row.completion_ids))
-        for row in rows
-        if len(row.prompt_ids) and len(row.completion_ids)
-    ]
-
-
 def text_sequels(tokenizer: Any, texts: Sequence[str] = GENERIC_TEXTS) -> list[Sequel]:
     """All tokens but the first of plain texts; one that has no more is left out."""
     ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
@@ -94,7 +67,7 @@ def look_first(
     tokenizer: Any,
     sequences: Sequence[Sequel],
     *,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
     on_gradient: Callable[[], None] | None = None,
 ) -> FirstLook:
     """One pass before the first step, when an adapter in place adds nothing yet.
@@ -112,15 +85,15 @@ def look_first(
     begins, losses = _begins(sequences), [np.empty(0)] * len(sequences)
     kept: torch.Tensor | None = None
     stride = 1
-    with _at_rest(model), _own_gradients(model, on_gradient), torch.set_grad_enabled(on_gradient is not None):
-        for batch in batches([len(sequence.ids) for sequence in sequences], batch_tokens):
-            found = _scores(model, [sequences[index] for index in batch], pad_id_of(tokenizer))
+    with at_rest(model), _own_gradients(model, on_gradient), torch.set_grad_enabled(on_gradient is not None):
+        for batch in batches([len(sequence.ids) for sequence in sequences], batch_tokens or tokens_of_a_pass(model)):
+            found = _by_sequence(model, [sequences[index] for index in batch], pad_id_of(tokenizer))
             summed = torch.zeros((), device=found[0][0].device)
-            for index, own, expected in zip(batch, *found, strict=True):
+            for index, (own, expected) in zip(batch, found, strict=True):
                 scores = own.float()  # one row at a time
-                nll = _nll(scores, expected)
-                summed = summed + nll.sum()
-                losses[index] = _numbers(nll)
+                loss = nll(scores, expected)
+                summed = summed + loss.sum()
+                losses[index] = numbers(loss)
                 if _can_be_taken_off(model):
                     continue
                 if kept is None:  # the size of the vocabulary is known only now
@@ -137,7 +110,7 @@ def look_first(
 
 
 def look_again(
-    model: Any, tokenizer: Any, sequences: Sequence[Sequel], first: FirstLook, *, batch_tokens: int = BATCH_TOKENS
+    model: Any, tokenizer: Any, sequences: Sequence[Sequel], first: FirstLook, *, batch_tokens: int | None = None
 ) -> SecondLook:
     """The model beside its base on the sequences of :func:`look_first`, of which there is at least one.
 
@@ -148,17 +121,17 @@ def look_again(
     begins, pad_id = _begins(sequences), pad_id_of(tokenizer)
     losses, hits = ([np.empty(0)] * len(sequences) for _ in range(2))
     divergences: list[np.ndarray] = []
-    with _at_rest(model), torch.no_grad():
-        for batch in batches([len(sequence.ids) for sequence in sequences], batch_tokens):
+    with at_rest(model), torch.no_grad():
+        for batch in batches([len(sequence.ids) for sequence in sequences], batch_tokens or tokens_of_a_pass(model)):
             chosen = [sequences[index] for index in batch]
             base: list[torch.Tensor] = []
             if first.log_probabilities is None:
                 with model.disable_adapter():
-                    # Copies, so that the scores of the whole batch are free before the next pass.
-                    base = [scores.clone() for scores in _scores(model, chosen, pad_id)[0]]
-            for place, (index, own, expected) in enumerate(zip(batch, *_scores(model, chosen, pad_id), strict=True)):
+                    base = [scores for scores, _ in _by_sequence(model, chosen, pad_id)]
+            now = _by_sequence(model, chosen, pad_id)
+            for place, (index, (own, expected)) in enumerate(zip(batch, now, strict=True)):
                 scores = own.float()  # one row at a time
-                losses[index] = _numbers(_nll(scores, expected))
+                losses[index] = numbers(nll(scores, expected))
                 hits[index] = (scores.argmax(-1) == expected).cpu().numpy()
                 if first.log_probabilities is None:
                     divergences.append(_divergence(base[place].float(), scores))
@@ -174,23 +147,15 @@ def _begins(sequences: Sequence[Sequel]) -> list[int]:
     return np.cumsum([0, *(sequence.count for sequence in sequences)]).tolist()
 
 
-def _numbers(values: torch.Tensor) -> np.ndarray:
-    return values.detach().cpu().double().numpy()
+def _by_sequence(model: Any, sequences: Sequence[Sequel], pad_id: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Of each sequence of a batch the scores, (count, vocabulary), and the tokens that they should name."""
+    counts = [sequence.count for sequence in sequences]
+    scores, expected = scores_of(model, sequences, pad_id)
+    return list(zip(scores.split(counts), expected.split(counts), strict=True))
 
 
 def _can_be_taken_off(model: Any) -> bool:
     return callable(getattr(model, "disable_adapter", None))
-
-
-@contextlib.contextmanager
-def _at_rest(model: Any) -> Iterator[None]:
-    """Without dropout."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
 
 
 @contextlib.contextmanager
@@ -213,51 +178,13 @@ def _own_gradients(model: Any, wanted: object) -> Iterator[None]:
             parameter.grad = gradient
 
 
-def _scores(model: Any, sequences: Sequence[Sequel], pad_id: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Of each sequence of a batch the scores, (count, vocabulary), and the tokens that they should name, in one pass.
-
-    The scores are in the model's own type, and views into those of the whole batch.
-    """
-    import torch
-
-    ids, mask = padded([sequence.ids for sequence in sequences], pad_id, next(model.parameters()).device)
-    width = ids.shape[1]
-    begins = [len(sequence.ids) - 1 - sequence.count for sequence in sequences]
-    spans = [range(begin, begin + sequence.count) for begin, sequence in zip(begins, sequences, strict=True)]
-    places = sorted(set().union(*spans))
-    # Where a vocabulary is large its scores weigh more than all else, so only those of the answers' places are made.
-    if 2 * len(places) > width or not _makes_chosen_scores(model):
-        places, only = list(range(width)), {}
-    else:
-        # Counted from the end: an adapter may put tokens of its own before the first.
-        only = {"logits_to_keep": torch.tensor(places, device=ids.device) - width}
-    logits = model(input_ids=ids, attention_mask=mask, use_cache=False, **only).logits[:, -len(places) :]
-    scores, expected = [], []
-    for row, span in enumerate(spans):
-        first = bisect.bisect_left(places, span.start)
-        scores.append(logits[row, first : first + len(span)])
-        expected.append(ids[row, span.start + 1 : span.stop + 1])
-    return scores, expected
-
-
-def _makes_chosen_scores(model: Any) -> bool:
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return "logits_to_keep" in inspect.signature(type(inner).forward).parameters
-
-
-def _nll(scores: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    return torch.nn.functional.cross_entropy(scores, expected, reduction="none")
-
-
 def _divergence(base: torch.Tensor, scores: torch.Tensor) -> np.ndarray:
     """KL of each row, not below 0; a base in float16 is made a distribution again."""
     import torch
 
     p, q = base.log_softmax(-1), scores.log_softmax(-1)
     apart = torch.nn.functional.kl_div(q, p, reduction="none", log_target=True).sum(-1)
-    return _numbers(apart.clamp_(min=0.0))
+    return numbers(apart.clamp_(min=0.0))
 
 
 def _places(begin: int, count: int, stride: int) -> tuple[slice, slice]:

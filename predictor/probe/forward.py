@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from predictor.errors import DataError, ModelError
-from predictor.probe.batching import BATCH_TOKENS, batches, pad_id_of, padded
+from predictor.probe.batching import pad_id_of
 from predictor.probe.feature import measure
 from predictor.probe.losses import UNMARKED, Losses, Marks
 from predictor.probe.sample import sample
+from predictor.probe.scoring import RenderedRow, Sequel, answer_sequels, sequel_losses
 
 ROWS = 64
 """Rows that go through the base model at most."""
-
-
-class RenderedRow(Protocol):
-    """One training row as token ids: what the model reads and what it learns to say."""
-
-    @property
-    def prompt_ids(self) -> Sequence[int]:
-        """Everything up to and including the header of the assistant's turn."""
-        ...
-
-    @property
-    def completion_ids(self) -> Sequence[int]:
-        """The assistant's turn with its closing tokens."""
-        ...
 
 
 def forward_features(
@@ -83,46 +70,24 @@ def forward_features(
     return measure("forward", Losses(answers, hits, texts, unconditional, dev or UNMARKED))
 
 
-def answer_marks(model: Any, tokenizer: Any, rows: Sequence[RenderedRow], batch_tokens: int = BATCH_TOKENS) -> Marks:
+def answer_marks(model: Any, tokenizer: Any, rows: Sequence[RenderedRow], batch_tokens: int | None = None) -> Marks:
     """How well a model says the right answers of `rows` when each token is put before it; NaN of none."""
-    usable = [row for row in rows if len(row.prompt_ids) and len(row.completion_ids)]
-    full = [[*row.prompt_ids, *row.completion_ids] for row in usable]
-    scored = token_losses(model, full, pad_id=pad_id_of(tokenizer), batch_tokens=batch_tokens)
-    lengths = [len(row.completion_ids) for row in usable]
-    return Marks.of(
-        [nll[-length:] for (nll, _), length in zip(scored, lengths, strict=True)],
-        [hit[-length:] for (_, hit), length in zip(scored, lengths, strict=True)],
-    )
+    scored = sequel_losses(model, answer_sequels(rows), pad_id=pad_id_of(tokenizer), batch_tokens=batch_tokens)
+    return Marks.of([nll for nll, _ in scored], [hit for _, hit in scored])
 
 
 def token_losses(
-    model: Any, sequences: Sequence[Sequence[int]], *, pad_id: int, batch_tokens: int = BATCH_TOKENS
+    model: Any, sequences: Sequence[Sequence[int]], *, pad_id: int, batch_tokens: int | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each sequence the loss of every token but the first, and whether it was the model's first choice.
 
     Returns:
         for each sequence, in order, (losses in nats, hits), both of shape (tokens − 1,).
     """
-    import torch
-
-    device = next(model.parameters()).device
-    results: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0), np.empty(0, dtype=bool))] * len(sequences)
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            for batch in batches([len(sequence) for sequence in sequences], batch_tokens):
-                ids, mask = padded([sequences[index] for index in batch], pad_id, device)
-                logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-                for place, index in enumerate(batch):
-                    length = len(sequences[index])
-                    # One row at a time in float32: a large vocabulary would not fit for the whole batch.
-                    scores, expected = logits[place, : length - 1].float(), ids[place, 1:length]
-                    nll = torch.nn.functional.cross_entropy(scores, expected, reduction="none")
-                    results[index] = (nll.cpu().double().numpy(), (scores.argmax(-1) == expected).cpu().numpy())
-    finally:
-        model.train(was_training)
-    return results
+    whole = {i: Sequel(ids, len(ids) - 1) for i, ids in enumerate(sequences) if len(ids) > 1}
+    scored = sequel_losses(model, list(whole.values()), pad_id=pad_id, batch_tokens=batch_tokens)
+    found = dict(zip(whole, scored, strict=True))
+    return [found.get(i, (np.empty(0), np.empty(0, dtype=bool))) for i in range(len(sequences))]
 
 
 def _empty_prompt(tokenizer: Any) -> list[int]:

@@ -15,6 +15,7 @@ from predictor.data.example import Example
 from predictor.data.row_hashes import FILE, write_row_hashes
 from predictor.errors import DataError
 from predictor.finetune.checkpoints import Checkpoints
+from predictor.finetune.fit import fit, told
 from predictor.finetune.methods import METHODS
 from predictor.finetune.plan import TrainingPlan, check_early_stopping, plan_training
 from predictor.finetune.train import Tuned, train
@@ -23,6 +24,7 @@ from predictor.models.base_model import BaseModel
 from predictor.models.device import detect
 from predictor.models.digests import planned_digest
 from predictor.models.render import RenderedRow, render_rows, within_length
+from predictor.models.room import room
 from predictor.models.shelf import Loan, borrow
 from predictor.probe import Encoder, answer_marks, embed_features, forward_features, static_features, train_features
 from predictor.progress import SILENT, Progress
@@ -163,8 +165,13 @@ class Trial:
 
     @cached_property
     def plan(self) -> TrainingPlan:
-        """How the optimizer steps come about."""
-        return plan_training(self.hp.training, len(self.rows), self.base.device, dev_rows=len(self.dev_rows))
+        """How the optimizer steps come about, in passes that fit the memory which is free when this is first asked."""
+        base, rows = self.base, [*self.rows, *self.dev_rows]
+        plan = plan_training(self.hp.training, len(self.rows), base.device, dev_rows=len(self.dev_rows))
+        fitting = fit(plan, base.model.config, self.hp, rows, base.device, room(base.device))
+        if note := told(fitting, base.model.config, self.hp, rows, base.device):
+            self._progress.note(note)
+        return fitting
 
     @cached_property
     def probe_steps(self) -> int:
@@ -258,6 +265,8 @@ class Trial:
         What was measured before on the same rows is not measured again.
         """
         tiers, m, rows = self.config.probe.tier_list, self.materials, self.described
+        if self._kind == keys.KIND_FINETUNE or "train" in tiers:
+            _ = self.plan  # what cannot fit is refused before anything is measured
         self._progress.stage("probe", len(tiers))
         digest = m.fingerprint_of(rows)
         if "static" in tiers:
@@ -313,7 +322,8 @@ class Trial:
         first = None
         if self.probe_steps:
             # The slice's gradient takes the memory that a training step takes.
-            pass_tokens = self.plan.per_device_batch_size * max(row.length for row in self.rows)
+            whole = self.plan.per_device_batch_size * max(row.length for row in self.rows)
+            pass_tokens = self.plan.pass_tokens or whole
             first = FirstSteps(self.probe_steps, base, m.task, m.dev, self.dev_rows, pass_tokens)
         stop = self.probe_steps if probe_only else None
         self._checkpoints = None if probe_only else self._open_checkpoints()

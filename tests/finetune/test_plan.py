@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from predictor.errors import ConfigError, TrainingError
-from predictor.finetune.memory import choose_checkpointing, estimate_memory
+from predictor.errors import ConfigError
+from predictor.finetune.memory import estimate_memory
 from predictor.finetune.methods import METHODS
 from predictor.finetune.methods.lora import LoraSettings, lora_arguments
 from predictor.finetune.plan import plan_training, sft_arguments
@@ -57,7 +59,8 @@ def test_a_device_batch_that_does_not_divide_the_global_one():
 
 def test_trl_gets_the_standard_setting_in_full():
     hp = Training()
-    given = sft_arguments(hp, plan_training(hp, 1000, GPU), GPU, seed=7, output_dir="x", checkpointing=True)
+    plan = dataclasses.replace(plan_training(hp, 1000, GPU), checkpointing=True)
+    given = sft_arguments(hp, plan, GPU, seed=7, output_dir="x")
     assert given["learning_rate"] == 3e-4
     assert given["bf16"] is True
     assert given["activation_checkpointing"] is True
@@ -74,7 +77,7 @@ def test_trl_keeps_every_value_that_it_is_given(tmp_path):
     from trl import SFTConfig
 
     hp = Training()
-    given = sft_arguments(hp, plan_training(hp, 100, CPU), CPU, seed=1, output_dir=str(tmp_path), checkpointing=False)
+    given = sft_arguments(hp, plan_training(hp, 100, CPU), CPU, seed=1, output_dir=str(tmp_path))
     config = SFTConfig(**given)
     for name in (
         "learning_rate",
@@ -90,12 +93,12 @@ def test_trl_keeps_every_value_that_it_is_given(tmp_path):
     assert config.report_to == []
 
 
-def test_no_bf16_and_no_checkpointing_on_a_cpu():
+def test_no_bf16_and_no_checkpointing_on_a_cpu_where_memory_does_not_ask_for_it():
     hp = Training()
-    given = sft_arguments(hp, plan_training(hp, 100, CPU), CPU, seed=1, output_dir="x", checkpointing=False)
+    given = sft_arguments(hp, plan_training(hp, 100, CPU), CPU, seed=1, output_dir="x")
     assert given["bf16"] is False
     assert given["use_cpu"] is True
-    assert choose_checkpointing(_qwen_7b(), hyperparameters(), CPU, rows=64, tokens=4096) is False
+    assert given["activation_checkpointing"] is False
 
 
 def test_target_modules_may_be_a_list():
@@ -103,7 +106,7 @@ def test_target_modules_may_be_a_list():
 
 
 def test_lora_of_the_7b_model_has_its_known_number_of_weights():
-    estimate = estimate_memory(_qwen_7b(), hyperparameters(), rows=8, tokens=1024, dtype_bytes=2, checkpointing=True)
+    estimate = estimate_memory(_qwen_7b(), hyperparameters(), tokens=8 * 1024, dtype_bytes=2, checkpointing=True)
     assert estimate.trained_parameters == 20_185_088
     assert estimate.weights_mb == pytest.approx(15_231, rel=0.01)  # 7.6 billion weights of two bytes
 
@@ -113,7 +116,7 @@ def test_lora_estimate_counts_what_peft_makes(tiny_base):
 
     model = AutoModelForCausalLM.from_pretrained(tiny_base)
     hp = hyperparameters(lora_r=4)
-    estimate = estimate_memory(model.config, hp, rows=1, tokens=8, dtype_bytes=4, checkpointing=False)
+    estimate = estimate_memory(model.config, hp, tokens=8, dtype_bytes=4, checkpointing=False)
     assert apply(model, hp).get_nb_trainable_parameters()[0] == estimate.trained_parameters
 
 
@@ -122,7 +125,7 @@ def test_full_estimate_counts_what_is_trained(tiny_base):
 
     model = AutoModelForCausalLM.from_pretrained(tiny_base)
     hp = hyperparameters(method="full")
-    estimate = estimate_memory(model.config, hp, rows=1, tokens=8, dtype_bytes=4, checkpointing=False)
+    estimate = estimate_memory(model.config, hp, tokens=8, dtype_bytes=4, checkpointing=False)
     trained = sum(p.numel() for p in apply(model, hp).parameters() if p.requires_grad and p.ndim == 2)
     assert estimate.trained_parameters == trained
 
@@ -163,15 +166,3 @@ def test_activation_estimate_is_what_autograd_keeps(dropout: float, dtype_bytes:
     measured = (kept(3) - kept(1)) / 2 / 64  # bytes for each token of one layer
     config = Qwen2Config(hidden_size=128, intermediate_size=676, num_attention_heads=4, num_key_value_heads=1)
     assert layer_bytes(config, hp, dtype_bytes) == pytest.approx(measured, rel=0.1)
-
-
-def test_checkpointing_is_chosen_only_where_memory_asks_for_it():
-    hp, config = hyperparameters(), _qwen_7b()
-    small = Device("cuda", True, False, 24_000_000_000)
-    tiny = Device("cuda", True, False, 12_000_000_000)
-    assert choose_checkpointing(config, hp, GPU, rows=8, tokens=512) is False
-    assert choose_checkpointing(config, hp, small, rows=8, tokens=512) is True
-    with pytest.raises(
-        TrainingError, match=r"needs about [\d.]+ GB and the GPU has 12.0 GB[\s\S]*per_device_batch_size"
-    ):
-        choose_checkpointing(config, hp, tiny, rows=8, tokens=512)

@@ -88,3 +88,55 @@ def test_the_embedded_base_has_one_end():
 
     base = load_base_model(str(base_model_path()), CPU)
     assert end_tokens(base.model, base.tokenizer) == {base.tokenizer.eos_token_id}
+
+
+def test_rows_that_have_ended_leave_the_batch(base: BaseModel, monkeypatch: pytest.MonkeyPatch):
+    import torch
+
+    end = _id(base, "<turn|>")
+    lengths = {5: 2, 6: 13, 7: 30, 8: 9}  # first token of a prompt → tokens of its answer
+    seen: list[int] = []
+    said: dict[int, int] = {}
+    forward = base.model.forward
+
+    def scripted(*args: Any, **kwargs: Any) -> Any:
+        output = forward(*args, **kwargs)
+        ids = kwargs["input_ids"]
+        seen.append(len(ids))
+        output.logits = torch.zeros_like(output.logits)
+        for place, row in enumerate(ids.tolist()):
+            # A prompt begins with its row's number, and an answer repeats ten times that; padding does not matter.
+            for owner in [token if token in lengths else token // 10 for token in row[-2:] if token != 3]:
+                if owner in lengths:
+                    said[owner] = said.get(owner, 0) + 1
+                    output.logits[place, -1, end if said[owner] > lengths[owner] else 10 * owner] = 1.0
+        return output
+
+    monkeypatch.setattr(base.model, "forward", scripted)
+    answers = generate(base.model, base.tokenizer, [[first, 3] for first in lengths], max_new_tokens=25)
+    assert answers == [[10 * first] * min(count, 25) for first, count in lengths.items()]
+    assert seen == [4] * 8 + [3] * 8 + [1] * 9  # one answer ends in the first eight, two in the second, one never
+
+
+def test_a_batch_takes_no_more_than_a_part_of_what_is_free(base: BaseModel, monkeypatch: pytest.MonkeyPatch):
+    from predictor.models import generate as module
+
+    sizes: list[int] = []
+    prompts = [[5] * 100] * 40
+    free = {"bytes": 10**12}
+    monkeypatch.setattr(module, "spare", lambda kind: free["bytes"])
+
+    def batches() -> list[int]:
+        sizes.clear()
+        generate(base.model, base.tokenizer, prompts, max_new_tokens=1, on_batch=sizes.append)
+        return list(sizes)
+
+    assert batches() == [40]
+    free["bytes"] = 4_000_000
+    assert len(set(batches()[:-1])) == 1
+    assert 1 < sizes[0] < 40
+    free["bytes"] = 0
+    assert batches() == [1] * 40
+    free["bytes"] = 10**12
+    monkeypatch.setattr(module, "_BLOCK", 1000 * 4 * base.model.config.intermediate_size)
+    assert batches() == [10] * 4  # a thousand tokens fill the largest block

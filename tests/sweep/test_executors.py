@@ -109,6 +109,12 @@ def test_two_workers_work_at_once(processes: ProcessExecutor):
     assert _do(processes, "a").status == "finished"
 
 
+def test_each_worker_is_told_its_share_of_the_memory(processes: ProcessExecutor):
+    told = int(_do(processes, "share").run_id or "0")
+    assert 0 < told <= psutil.virtual_memory().total // 2
+    assert "PREDICTOR_MEMORY_SHARE" not in os.environ  # the sweep's own process keeps all
+
+
 def test_closing_ends_a_running_job(processes: ProcessExecutor):
     processes.submit(job("slow"))
     started = time.monotonic()

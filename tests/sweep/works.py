@@ -26,6 +26,8 @@ def make_work(greeting: str) -> Callable[[Job], Outcome]:
         if name.startswith("SIG"):
             os.kill(os.getpid(), getattr(signal, name))
             time.sleep(30)
+        if name == "share":
+            return Outcome(job, "finished", run_id=os.environ.get("PREDICTOR_MEMORY_SHARE", "none"), score=0.5)
         if name == "slow":
             time.sleep(30)
         return Outcome(job, "finished", run_id=f"{greeting} {os.getpid()}", score=0.5)

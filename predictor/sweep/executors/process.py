@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import psutil
 
+from predictor.models.room import shares
 from predictor.sweep.executors.base import EXECUTORS, MakeWork, failure
 from predictor.sweep.job import Job, Outcome
 
@@ -39,7 +40,7 @@ class _Worker:
 
 @EXECUTORS.register("process")
 class ProcessExecutor:
-    """`workers` processes that share the cores and the GPUs evenly.
+    """`workers` processes that share the cores, the main memory and the GPUs evenly.
 
     A worker that dies gives its job an outcome and is replaced: `crashed` when it died by its own fault (a signal such
     as SIGSEGV, or SIGKILL while the kernel was out of memory), `killed` when somebody ended it from outside.
@@ -66,6 +67,7 @@ class ProcessExecutor:
         self._settings = dict(settings)
         self._threads = threads or max(1, cores() // workers)
         self._gpus = gpus()
+        self._shares = shares(workers, len(self._gpus))
         # A child forked from this very process would inherit its threads and connections in an unknown state.
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self._context: Any = multiprocessing.get_context(method)
@@ -145,6 +147,7 @@ class ProcessExecutor:
         # Idle threads that spin would take the cores from the other workers.
         environment |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
         os.environ.update(environment)  # the server process reads them when it imports torch
+        environment |= self._shares
         if self._gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpus[number % len(self._gpus)]
         arguments = (theirs, environment, os.getpid(), self._make_work, self._settings)
