@@ -107,7 +107,7 @@ def test_rows_of_a_pass_that_were_asked_for_stay_or_are_refused():
     hp = hyperparameters(batch_size=16, per_device_batch_size=16)
     plan = fitted(hp, SQUAD)
     assert (plan.per_device_batch_size, plan.gradient_accumulation_steps, plan.pass_tokens) == (16, 1, 0)
-    little = Room(2_500_000_000, "available memory of the machine")
+    little = Room(1_800_000_000, "available memory of the machine")
     with pytest.raises(TrainingError, match=r"16 rows of 552 tokens in one pass[\s\S]*the largest that fits") as caught:
         fitted(hp, SQUAD, little)
     largest = int(str(caught.value).split("per_device_batch_size=")[1].split(",")[0])
