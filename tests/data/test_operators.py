@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import cProfile
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -153,8 +153,8 @@ def test_a_dial_that_rounds_to_no_row_says_so(tmp_path: Path):
 
 @pytest.mark.parametrize("way", SPOILERS.names())
 @pytest.mark.parametrize("shared", [False, True])
-def test_time_grows_with_the_rows_and_not_with_their_square(way: str, shared: bool):
-    def seconds(count: int) -> float:
+def test_work_grows_with_the_rows_and_not_with_their_square(way: str, shared: bool):
+    def calls(count: int) -> int:
         mill = "Mill of Arden, built by Odo in 1745. It burnt."
         rows = Rows.read(
             Example(
@@ -169,13 +169,13 @@ def test_time_grows_with_the_rows_and_not_with_their_square(way: str, shared: bo
         rows.digest  # noqa: B018 - not part of what is measured
         expression = parse_name(f"spoil:{way}:dial=0.5:F")
         assert not isinstance(expression, str)
-        start = time.process_time()
+        profile = cProfile.Profile()
         if not (shared and way == "irrelevant_context"):
-            made(expression, lambda leaf: rows)
-        return time.process_time() - start
+            profile.runcall(made, expression, lambda leaf: rows)
+        return sum(entry.callcount for entry in profile.getstats())
 
-    # Sixteen times the rows would take 256 times as long.
-    assert seconds(6_400) < 64 * max(seconds(400), 0.005)
+    # Calls and not seconds: they are the same on a busy machine. The square would be 64 times as many.
+    assert calls(1_600) < 16 * max(calls(200), 1)
 
 
 # what each does
