@@ -15,9 +15,10 @@ environment.prepare()
 environment.quiet_libraries()
 
 from benchmarks.interleaved import interleave  # noqa: E402
+from predictor.finetune.labels import as_dataset  # noqa: E402
 from predictor.finetune.methods import METHODS  # noqa: E402
 from predictor.finetune.plan import plan_training, sft_arguments  # noqa: E402
-from predictor.finetune.train import as_dataset, train  # noqa: E402
+from predictor.finetune.train import train  # noqa: E402
 from predictor.models.base_model import load_base_model  # noqa: E402
 from predictor.models.device import detect  # noqa: E402
 from predictor.models.render import render_rows  # noqa: E402

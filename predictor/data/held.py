@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from predictor.data.example import Example
 from predictor.data.fingerprint import Fingerprint
 from predictor.data.formats.base import Outcome
 from predictor.data.loading import Dataset, expression_of, load
-from predictor.data.rejection import Rejection
+from predictor.data.rejection import Rejection, refused_example
 from predictor.data.sources import TRAIN, DataFile
 from predictor.data.stream import Accepts, Stream, open_stream, source_files
 
@@ -51,8 +50,7 @@ class Held(Stream):
 
     def _refused(self, example: Example, code: str, lack: str) -> tuple[Rejection, str]:
         expected = "what the format can write" if code == "not_convertible" else "a row that the task can use"
-        content = {name: value for name, value in dataclasses.asdict(example).items() if value}
-        return self._refusal(Rejection(code, self.source, f"id {example.id}", "", expected, lack, content))
+        return self._refusal(refused_example(example, self.source, code, expected, lack))
 
 
 def open_any(source: str | Path | Expression, format: str = "auto") -> Stream:

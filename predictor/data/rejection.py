@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from predictor.data.example import Example
 
 CODES: Mapping[str, str] = {
     "bad_json": "the row is not one complete JSON value",
@@ -84,6 +87,15 @@ class Rejection:
         field = f", field '{self.field}'" if self.field else ""
         text = f"{self.row}{field}: {self.code} (expected {self.expected}, found {self.found})"
         return text.encode("utf-8", "backslashreplace").decode()  # a key may hold what no file and no console can
+
+
+def refused_example(example: Example, source: str, code: str, expected: str, found: str) -> Rejection:
+    """A row of a source that was read and then refused.
+
+    It is known by its id; where it stood in the file, only the reader knew.
+    """
+    content = {name: value for name, value in dataclasses.asdict(example).items() if value}
+    return Rejection(code, source, f"id {example.id}", "", expected, found, content)
 
 
 def shown(value: Any, limit: int = 80) -> str:

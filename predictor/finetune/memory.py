@@ -7,6 +7,7 @@ from typing import Any
 
 from predictor.finetune.methods import METHODS, Footprint
 from predictor.finetune.settings import Hyperparameters
+from predictor.models.shape import key_width, mlp_width, query_width, text_config
 
 _MARGIN = 1.1
 """Fragmentation and the CUDA context, as a factor."""
@@ -69,7 +70,7 @@ def estimate_memory(
         learnt: those of the tokens that are learnt; None means all.
         cpu: the device is a CPU, with another heap and another way to compute the loss.
     """
-    config = _text(config)
+    config = text_config(config)
     shapes = linear_shapes(config)
     linear = sum(a * b for a, b in shapes.values()) * config.num_hidden_layers
     outside = _outside(config)
@@ -103,9 +104,9 @@ def estimate_memory(
 
 def layer_bytes(config: Any, hp: Hyperparameters, dtype_bytes: int) -> float:
     """Activations of one transformer layer that the backward pass needs, in bytes for each token."""
-    config = _text(config)
+    config = text_config(config)
     dropped = _footprint(config, hp).dropped_inputs * (dtype_bytes + 2)
-    return _HIDDEN_BYTES * config.hidden_size + _MLP_TENSORS * dtype_bytes * _mlp_width(config) + dropped
+    return _HIDDEN_BYTES * config.hidden_size + _MLP_TENSORS * dtype_bytes * mlp_width(config) + dropped
 
 
 def _footprint(config: Any, hp: Hyperparameters) -> Footprint:
@@ -118,9 +119,7 @@ def _outside(config: Any) -> int:
 
 def linear_shapes(config: Any) -> dict[str, tuple[int, int]]:
     """(inputs, outputs) of each linear module of one layer."""
-    hidden, heads, width = config.hidden_size, config.num_attention_heads, _mlp_width(config)
-    head = getattr(config, "head_dim", None) or hidden // heads
-    query, key = head * heads, head * (getattr(config, "num_key_value_heads", None) or heads)
+    hidden, query, key, width = config.hidden_size, query_width(config), key_width(config), mlp_width(config)
     sizes = (
         (hidden, query),
         (hidden, key),
@@ -131,13 +130,3 @@ def linear_shapes(config: Any) -> dict[str, tuple[int, int]]:
         (width, hidden),
     )
     return dict(zip(_LINEAR, sizes, strict=True))
-
-
-def _text(config: Any) -> Any:
-    """The part of a configuration that describes the language model."""
-    return config.get_text_config() if hasattr(config, "get_text_config") else config
-
-
-def _mlp_width(config: Any) -> int:
-    """Older kinds of models (GPT-2) leave it unsaid: four times the hidden width."""
-    return getattr(config, "intermediate_size", None) or 4 * config.hidden_size

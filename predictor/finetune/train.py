@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from predictor.finetune.checkpoints import CheckpointFolder, Checkpoints
-from predictor.finetune.labels import IGNORED, as_dataset
+from predictor.finetune.labels import as_dataset
 from predictor.finetune.methods import METHODS
 from predictor.finetune.plan import TrainingPlan, sft_arguments
 from predictor.finetune.settings import Hyperparameters
@@ -20,7 +20,6 @@ from predictor.models.room import thrifty_heap
 
 if TYPE_CHECKING:
     from predictor.finetune.watch import OnLog, StepObserver
-__all__ = ["IGNORED", "Tuned", "as_dataset", "train"]
 
 
 @dataclass

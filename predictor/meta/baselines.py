@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from predictor.meta.known import columns_of_baselines
 from predictor.meta.linear import Linear, fit_linear
 from predictor.meta.model import Recipe, fit
 from predictor.meta.settings import Settings
 from predictor.meta.splits import tuning_folds
-from predictor.probe import FEATURES
-from predictor.probe.feature import HEADLINE
 from predictor.schema import keys
 from predictor.table import Table
 from predictor.table.planned import PLANNED
@@ -31,12 +30,10 @@ def baselines(table: Table, labels: np.ndarray | None = None) -> dict[str, Guess
     """
     names = table.schema.names
     chosen: dict[str, Guess] = {"mean": lambda train, test: np.full(len(test), table.y[train].mean())}
-    single = {entry.baseline: entry.name for _, entry in FEATURES if entry.baseline}
+    single = columns_of_baselines(table)
     # Baselines of equal error are shown in this order; that of the catalog would follow the imports.
     for name in sorted(single, reverse=True):
-        column = keys.PROBE + single[name].replace(HEADLINE, table.target.name)
-        if column in names:
-            chosen[name] = _line(table, names.index(column))
+        chosen[name] = _line(table, single[name])
     hp = [j for j, column in enumerate(names) if column.startswith(keys.HP) and column not in PLANNED]
     if hp:
         chosen["hp_only"] = _trees(table, hp)

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from predictor.meta.linear import spans_decades
 from predictor.meta.splits import group_folds
 
 FALSE_ALARMS = 0.05
 """Share of the training groups that would be flagged, had they been new."""
-_DECADE = 10.0
-"""A feature above zero whose largest value is this many times its smallest can be measured by ratios."""
 _LARGEST_RATIO = 0.5
 """One step of a ratio, at most: one run that diverged would otherwise let a later one be a billion times worse."""
 _BELOW = np.log(100.0)
@@ -138,7 +137,7 @@ def _sides(high: np.ndarray, low: np.ndarray) -> tuple[Side, Side]:
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         smallest, largest = np.fmin.reduce(low, axis=0), np.fmax.reduce(high, axis=0)
-        decades = (smallest > 0) & (largest >= _DECADE * smallest)
+        decades = spans_decades(smallest, largest)
         ratios = [np.where(decades, np.log(ends), np.nan) for ends in (high, low)]
     upper = _strictest(1.0, _steps(high, False), _steps(ratios[0], True), False)
     return upper, _strictest(-1.0, _steps(-ratios[1], True), _steps(-low, False), True)

@@ -24,8 +24,17 @@ def known_features(names: Sequence[str]) -> tuple[dict[str, str], dict[str, str]
     return tiers, meanings
 
 
+def columns_of_baselines(table: Table) -> dict[str, int]:
+    """Baselines that guess from one feature alone, by name, and the position of its column, where the table has it."""
+    names = table.schema.names
+    columns = {
+        feature.baseline: keys.PROBE + feature.name.replace(HEADLINE, table.target.name)
+        for _, feature in FEATURES
+        if feature.baseline
+    }
+    return {name: names.index(column) for name, column in columns.items() if column in names}
+
+
 def anchor_of(table: Table) -> int | None:
     """Position of the target's own score after the first steps, which a predictor leans on; None without one."""
-    early = [feature.name for _, feature in FEATURES if feature.baseline == "early_score_only"]
-    columns = [keys.PROBE + name.replace(HEADLINE, table.target.name) for name in early]
-    return next((table.schema.names.index(column) for column in columns if column in table.schema.names), None)
+    return columns_of_baselines(table).get("early_score_only")

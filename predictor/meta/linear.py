@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-DECADE = 10.0
-"""A feature above zero whose largest value is this many times its smallest is read as its logarithm."""
+_DECADE = 10.0
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,10 @@ def fit_linear(matrix: np.ndarray, y: np.ndarray, alpha: float, skip: Sequence[i
     with np.errstate(all="ignore"):
         known = ~np.isnan(matrix).all(axis=0)
     columns = np.array([j for j in range(d) if known[j] and j not in set(skip)], dtype=int)
-    logged = _spans_decades(matrix[:, columns])
-    x = _scaled(matrix[:, columns], logged)
+    raw = matrix[:, columns]
+    smallest, largest = np.fmin.reduce(raw, axis=0, initial=np.inf), np.fmax.reduce(raw, axis=0, initial=-np.inf)
+    logged = spans_decades(smallest, largest)
+    x = _scaled(raw, logged)
     center = np.nanmedian(x, axis=0) if len(columns) else np.zeros(0)
     filled = np.where(np.isnan(x), center, x)
     # Mean absolute deviation: one wild value does not squeeze all the others together, as it would with the variance.
@@ -106,10 +107,9 @@ def _scaled(x: np.ndarray, logged: np.ndarray) -> np.ndarray:
         return np.where(logged, np.log(np.maximum(x, 0.0)), x)
 
 
-def _spans_decades(x: np.ndarray) -> np.ndarray:
-    """(k,) whether all known values of a column lie above 0 and the largest is many times the smallest."""
-    smallest, largest = np.fmin.reduce(x, axis=0, initial=np.inf), np.fmax.reduce(x, axis=0, initial=-np.inf)
-    return (smallest > 0) & (largest >= DECADE * smallest)
+def spans_decades(smallest: np.ndarray, largest: np.ndarray) -> np.ndarray:
+    """(k,) whether features whose values lie between these are above 0 and best measured by ratios."""
+    return (smallest > 0) & (largest >= _DECADE * smallest)
 
 
 def _ridge(z: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Kind = Literal["mean", "line", "ridge", "curve", "corrected"]
 """What is fitted before the booster: the mean; a line or a monotone curve through the anchor, which is the score after
 the first steps where a table has it, else the strongest feature; a ridge on all features; or the curve, corrected by a
 ridge on what it leaves."""
+RIDGES: Final[tuple[Kind, ...]] = ("ridge", "corrected")
+"""Those that have a ridge, and so a penalty."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from predictor.meta.blend import better, blend, group_errors
 from predictor.meta.curves import View, checkpoints
 from predictor.meta.model import Recipe
 from predictor.meta.screen import Screening, screen
-from predictor.meta.settings import Kind, Settings
+from predictor.meta.settings import RIDGES, Kind, Settings
 from predictor.meta.splits import tuning_folds
 
 OnTrial = Callable[[int, int, float], None]
@@ -140,9 +140,10 @@ def tune(
     )
     defaults = _defaults(few, anchor is not None)
     for each in defaults:
-        each["alpha"] = views[each["screened"]].best_alpha(each["trend"], ALPHAS)
-    for each in defaults:
-        study.enqueue_trial({**_first(len(y)), **each})
+        # A penalty means nothing to a trend without a ridge, and is not searched for there.
+        ridge = each["trend"] in RIDGES
+        alpha = views[each["screened"]].best_alpha(each["trend"], ALPHAS) if ridge else ALPHAS[0]
+        study.enqueue_trial({**_first(len(y)), **each, "alpha": alpha})
     study.optimize(objective, n_trials=trials)
     begin = _begin(np.array(predicted[: len(defaults)]), y, codes)
     chosen = blend(np.array(predicted), y, codes, begin, budget.members)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from predictor.models.render import turn_end
 from predictor.models.room import spare
+from predictor.models.shape import key_width, mlp_width
 
 if TYPE_CHECKING:
     import torch
@@ -151,10 +152,8 @@ def _batches(prompts: Sequence[list[int]], batch_rows: int, most_rows: Callable[
 def _most_rows(model: PreTrainedModel, longest: int, new: int, free: int) -> int:
     """Rows of `longest` tokens that may share a batch: as fast as it gets, and within what is free (bytes)."""
     config, width = model.config.get_text_config(), model.dtype.itemsize
-    heads = config.num_attention_heads
-    head = getattr(config, "head_dim", None) or config.hidden_size // heads
-    kept = 2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * head
-    mlp = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    kept = 2 * config.num_hidden_layers * key_width(config)
+    mlp = mlp_width(config)
     tokens = BATCH_TOKENS
     if model.device.type == "cpu":
         tokens = min(tokens, _BLOCK // (width * mlp))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from predictor.data import Dataset, load, split_evaluation, subsample
 from predictor.data.example import Example
 from predictor.data.fingerprint import Fingerprint, row_hash
-from predictor.data.rejection import Rejection
+from predictor.data.rejection import Rejection, refused_example
 from predictor.errors import DataError
 from predictor.tasks import configured
 from predictor.tasks.base import Task
@@ -96,7 +95,9 @@ def gather(config: FinetuneConfig) -> Materials:
 def too_long(dataset: Dataset, lengths: Iterable[tuple[Example, int]], most: int) -> list[Rejection]:
     """Rows that take more than `most` tokens, as refused rows; `lengths` are of these rows."""
     return [
-        _refused(dataset, example, "over_max_length", f"at most {most} tokens of prompt and completion", f"{length}")
+        refused_example(
+            example, dataset.source, "over_max_length", f"at most {most} tokens of prompt and completion", f"{length}"
+        )
         for example, length in lengths
     ]
 
@@ -152,7 +153,7 @@ def _usable(dataset: Dataset, task: Task) -> tuple[list[Example], list[Rejection
             usable.append(example)
         else:
             expected = f"a row that the task '{task.name}' can use"
-            unusable.append(_refused(dataset, example, "not_for_task", expected, reason))
+            unusable.append(refused_example(example, dataset.source, "not_for_task", expected, reason))
     if not usable:
         lacking = Counter(rejection.found for rejection in unusable)
         reasons = "; ".join(f"{count} rows: {reason}" for reason, count in sorted(lacking.items()))
@@ -163,12 +164,6 @@ def _usable(dataset: Dataset, task: Task) -> tuple[list[Example], list[Rejection
             fix="choose another task with -P task=…, or another file",
         )
     return usable, unusable
-
-
-def _refused(dataset: Dataset, example: Example, code: str, expected: str, found: str) -> Rejection:
-    # A row that was read is known by its id; where it stood in the file, only the reader knew.
-    content = {name: value for name, value in dataclasses.asdict(example).items() if value}
-    return Rejection(code, dataset.source, f"id {example.id}", "", expected, found, content)
 
 
 def _digest(rows: Sequence[Example]) -> str:

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from benchmarks.tiny import qa_rows, write_squad
 from predictor.errors import ConfigError
 from predictor.flows.finetune import finetune
 from predictor.flows.probe import probe_dataset
 from predictor.progress import Silent
 from predictor.schema import RunRecord, keys
 from predictor.tracking import read_records
-from predictor.trial.config import FinetuneConfig, finetune_config
+from predictor.trial.config import FinetuneConfig
 from predictor.trial.trial import Trial
+from tests.small import small_config
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -43,13 +43,13 @@ class Interrupted(Silent):
 
 @pytest.fixture
 def config(tiny_base: Path, tmp_path: Path, store: str) -> FinetuneConfig:
-    return finetune_config(
-        dataset=str(write_squad(tmp_path / "train.json", qa_rows(24))),
-        eval_dataset=str(write_squad(tmp_path / "eval.json", qa_rows(16, start=100))),
-        base_model=str(tiny_base),
+    return small_config(
+        tiny_base,
+        tmp_path,
+        rows=24,
+        questions=16,
         eval_limit=8,
         dev_limit=3,
-        learning_rate=1e-2,
         batch_size=8,
         epochs=2.0,
         probe_steps=4,

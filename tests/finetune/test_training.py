@@ -11,10 +11,11 @@ import torch
 from benchmarks.tiny import qa_rows
 from predictor.data.example import Example
 from predictor.errors import ConfigError, DataError, ModelError, TrainingError
+from predictor.finetune.labels import IGNORED, as_dataset
 from predictor.finetune.methods import METHODS
 from predictor.finetune.plan import plan_training
 from predictor.finetune.settings import Hyperparameters, hyperparameters
-from predictor.finetune.train import IGNORED, Tuned, as_dataset, train
+from predictor.finetune.train import Tuned, train
 from predictor.models.base_model import BaseModel, load_base_model, load_tokenizer, weights_digest
 from predictor.models.device import Device
 from predictor.models.generate import generate

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from benchmarks.tiny import qa_rows, write_squad
 from predictor.config import TIERS
 from predictor.errors import ConfigError, DataError, ModelError, PredictorError, TrainingError
 from predictor.flows.finetune import finetune
@@ -18,26 +17,16 @@ from predictor.flows.probe import probe_dataset
 from predictor.probe import FEATURES, lookup
 from predictor.schema import RunRecord, keys
 from predictor.tracking import read_record, read_records
-from predictor.trial.config import FinetuneConfig, config_of, finetune_config, hyperparameters_of
+from predictor.trial.config import FinetuneConfig, config_of, hyperparameters_of
 from predictor.trial.trial import Trial
+from tests.small import small_config
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
 def config(tiny_base: Path, tmp_path: Path, store: str) -> FinetuneConfig:
-    return finetune_config(
-        dataset=str(write_squad(tmp_path / "train.json", qa_rows(48))),
-        eval_dataset=str(write_squad(tmp_path / "eval.json", qa_rows(40, start=100))),
-        base_model=str(tiny_base),
-        eval_limit=20,
-        dev_limit=6,
-        learning_rate=1e-2,
-        batch_size=16,
-        epochs=3.0,
-        probe_steps=3,
-        tiers="static,forward,train",
-    )
+    return small_config(tiny_base, tmp_path, epochs=3.0, probe_steps=3, tiers="static,forward,train")
 
 
 def test_one_fine_tune_is_one_complete_run(config: FinetuneConfig):

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from benchmarks.tiny import qa_rows, write_squad
 from predictor.config import write_config
 from predictor.flows.finetune import finetune
 from predictor.flows.probe import probe_dataset
@@ -22,7 +21,8 @@ from predictor.models import shelf
 from predictor.schema import RunRecord, keys
 from predictor.tracking import read_records
 from predictor.trial import measured, trial
-from predictor.trial.config import FinetuneConfig, finetune_config
+from predictor.trial.config import FinetuneConfig
+from tests.small import small_config
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -43,18 +43,7 @@ def forget() -> None:
 
 @pytest.fixture
 def config(tiny_base: Path, tmp_path: Path, store: str) -> FinetuneConfig:
-    return finetune_config(
-        dataset=str(write_squad(tmp_path / "train.json", qa_rows(48))),
-        eval_dataset=str(write_squad(tmp_path / "eval.json", qa_rows(40, start=100))),
-        base_model=str(tiny_base),
-        eval_limit=20,
-        dev_limit=6,
-        learning_rate=1e-2,
-        batch_size=16,
-        max_steps=4,
-        probe_steps=2,
-        tiers="static,forward,train",
-    )
+    return small_config(tiny_base, tmp_path, max_steps=4, probe_steps=2, tiers="static,forward,train")
 
 
 def numbers(record: RunRecord, folder: Path) -> dict[str, Any]:

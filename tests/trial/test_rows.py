@@ -17,6 +17,7 @@ from predictor.schema import RunRecord, keys
 from predictor.tracking import read_records
 from predictor.trial.config import FinetuneConfig, finetune_config
 from predictor.trial.identity import identity
+from tests.small import small_config
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -37,18 +38,7 @@ class Heard:
 
 @pytest.fixture
 def config(tiny_base: Path, tmp_path: Path, store: str) -> FinetuneConfig:
-    return finetune_config(
-        dataset=str(write_squad(tmp_path / "train.json", qa_rows(48))),
-        eval_dataset=str(write_squad(tmp_path / "eval.json", qa_rows(40, start=100))),
-        base_model=str(tiny_base),
-        eval_limit=20,
-        dev_limit=6,
-        learning_rate=1e-2,
-        batch_size=16,
-        max_steps=2,
-        probe_steps=2,
-        tiers="static",
-    )
+    return small_config(tiny_base, tmp_path, max_steps=2, probe_steps=2, tiers="static")
 
 
 def _kept(record: RunRecord, name: str, folder: Path) -> list[dict[str, Any]]:

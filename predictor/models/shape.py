@@ -1,0 +1,29 @@
+"""Widths of a language model, from its configuration alone; kinds of models that leave one unsaid mean its default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def text_config(config: Any) -> Any:
+    """The part of a configuration that describes the language model."""
+    return config.get_text_config() if hasattr(config, "get_text_config") else config
+
+
+def query_width(config: Any) -> int:
+    """Values of one token's queries in one layer."""
+    return _head_width(config) * int(config.num_attention_heads)
+
+
+def key_width(config: Any) -> int:
+    """Values of one token's keys in one layer; its values are as many."""
+    return _head_width(config) * int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
+
+
+def mlp_width(config: Any) -> int:
+    """Hidden units of one layer's MLP. Older kinds of models (GPT-2) mean four times the hidden width."""
+    return int(getattr(config, "intermediate_size", None) or 4 * config.hidden_size)
+
+
+def _head_width(config: Any) -> int:
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
