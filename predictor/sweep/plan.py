@@ -32,7 +32,8 @@ _LISTS = ("datasets", "hp", "seeds", "base_models")
 _MARKS = "*?["
 _RULE = (
     "a file, a glob, a folder, a hub id, lab:FAMILY:…, spoil:…, mix:… or slice:… of these, "
-    "{family: NAME, dial: NUMBER, size: ROWS, seed: NUMBER}, or {spoil: HOW, dial: NUMBER, seed: NUMBER, of: DATASET}"
+    "{family: NAME, dial: NUMBER, size: ROWS, seed: NUMBER}, {spoil: HOW, dial: NUMBER, seed: NUMBER, of: DATASET}, "
+    "or {family: NAME, of: DATASET}, which tells how the dataset was made"
 )
 
 
@@ -44,6 +45,7 @@ class Plan:
         datasets, base_models, seeds: every combination of them is a context in which Hj are tried.
         space: the values that each hyperparameter may take; those not named keep their default.
         fixed: other parameters of a fine-tune, the same for all runs.
+        families: how a dataset was made, of those whose entry says so.
     """
 
     datasets: tuple[str, ...]
@@ -51,6 +53,7 @@ class Plan:
     seeds: tuple[int, ...] = (1,)
     base_models: tuple[str, ...] = (LAB,)
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    families: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def contexts(self) -> list[tuple[str, str]]:
@@ -72,7 +75,8 @@ class Plan:
         Raises:
             ConfigError: values that are allowed one by one do not go together.
         """
-        return finetune_config(**{**self.fixed, **hp}, dataset=dataset, base_model=base_model, seed=seed)
+        told = {"family": self.families[dataset]} if dataset in self.families else {}
+        return finetune_config(**{**self.fixed, **told, **hp}, dataset=dataset, base_model=base_model, seed=seed)
 
     @property
     def digest(self) -> str:
@@ -96,12 +100,14 @@ def read_plan(path: str) -> Plan:
         raise ConfigError("no plan was given", where="-P plan", rule=rule, fix="-P plan=FILE.yaml")
     content = read_mapping(path, rule, "the plan")
     fixed = _fixed({name: value for name, value in content.items() if name not in _LISTS}, path)
+    datasets = list(_datasets(_list(content, "datasets", path), path))
     plan = Plan(
-        datasets=tuple(_datasets(_list(content, "datasets", path), path)),
+        datasets=tuple(name for name, _ in datasets),
         space=read_space(content.get("hp") or {}, f"{path}, hp", hyperparameters_of(str(fixed.get("method", "lora")))),
         seeds=tuple(_whole(seed, path) for seed in _list(content, "seeds", path, [1])),
         base_models=tuple(str(name) for name in _list(content, "base_models", path, [LAB])),
         fixed=fixed,
+        families={name: family for name, family in datasets if family},
     )
     for name in ("datasets", "seeds", "base_models"):
         values = getattr(plan, name)
@@ -152,15 +158,22 @@ def _whole(seed: Any, path: str) -> int:
     return seed
 
 
-def _datasets(entries: list[Any], path: str) -> Iterator[str]:
+def _datasets(entries: list[Any], path: str) -> Iterator[tuple[str, str]]:
+    """Each dataset, and the family that its entry tells."""
     for number, entry in enumerate(entries, start=1):
-        yield from _names(entry, f"{path}, datasets entry {number}")
+        where = f"{path}, datasets entry {number}"
+        family = ""
+        if isinstance(entry, Mapping) and "of" in entry and "family" in entry:
+            family = str(entry["family"])
+            entry = {name: value for name, value in entry.items() if name != "family"}
+        for name in _names(entry, where):
+            yield name, family
 
 
 def _names(entry: Any, where: str) -> Iterator[str]:
     """The datasets of one entry, globs and lists of dials and seeds written out."""
     if isinstance(entry, Mapping):
-        yield from _spoilt(entry, where) if SPOIL in entry else _lab_names(entry, where)
+        yield from _made_of(entry, where) if SPOIL in entry or "of" in entry else _lab_names(entry, where)
     elif not isinstance(entry, str):
         raise ConfigError(f"{entry!r} is no dataset", where=where, rule=_RULE)
     elif any(mark in entry for mark in _MARKS):
@@ -183,13 +196,16 @@ def _files(name: str, where: str) -> list[str]:
     return files
 
 
-def _spoilt(entry: Mapping[str, Any], where: str) -> Iterator[str]:
-    """A spoilt dataset for each dial, each seed and each dataset of `of`, which is written like any entry."""
-    _check_keys(entry, {SPOIL, "dial", "seed", "of"}, where)
+def _made_of(entry: Mapping[str, Any], where: str) -> Iterator[str]:
+    """The datasets of `of`, each written like any entry; spoilt with each dial and each seed where the entry says how."""
+    _check_keys(entry, {SPOIL, "dial", "seed", "of"} if SPOIL in entry else {"of"}, where)
     if not entry.get("of"):
-        raise ConfigError("the entry does not say what is spoilt", where=where, rule=_RULE, fix="of: FILE")
-    dials, seeds = (_as_list(entry.get(name)) for name in ("dial", "seed"))
+        raise ConfigError("the entry names no dataset", where=where, rule=_RULE, fix="of: FILE")
     names = [name for each in _as_list(entry["of"]) for name in _names(each, where)]
+    if SPOIL not in entry:
+        yield from names
+        return
+    dials, seeds = (_as_list(entry.get(name)) for name in ("dial", "seed"))
     for name, dial, seed in itertools.product(names, dials, seeds):
         yield ":".join([SPOIL, str(entry[SPOIL]), *_written(dial=dial, seed=seed), name])
 

@@ -79,6 +79,24 @@ def test_expressions_in_a_plan_are_written_out(tmp_path: Path, monkeypatch):
     )
 
 
+def test_an_entry_tells_how_its_datasets_were_made(tmp_path: Path):
+    plan = _read(
+        tmp_path,
+        "datasets:\n"
+        "- {family: web, of: [a.jsonl, b.jsonl]}\n"
+        "- c.jsonl\n"
+        "- {family: noisy, spoil: wrong_answers, dial: [0.2, 0.4], of: c.jsonl}\n",
+    )
+    told = {name: plan.config(name, "lab", 1, {}).data.family for name in plan.datasets}
+    assert told == {
+        "a.jsonl": "web",
+        "b.jsonl": "web",
+        "c.jsonl": "",
+        "spoil:wrong_answers:dial=0.2:c.jsonl": "noisy",
+        "spoil:wrong_answers:dial=0.4:c.jsonl": "noisy",
+    }
+
+
 def test_the_combinations_of_a_plan_are_all_of_them(tmp_path: Path):
     plan = _read(tmp_path, "datasets: [a.jsonl]\nhp: {learning_rate: [1.0e-3, 3.0e-3], lora_r: [4, 8]}\n")
     assert [tuple(hp.values()) for hp in plan.combinations()] == [(1e-3, 4), (1e-3, 8), (3e-3, 4), (3e-3, 8)]
@@ -103,7 +121,9 @@ def test_the_digest_of_a_plan_changes_with_what_it_says(tmp_path: Path):
         ("datasets: [{dial: 3}]", "the entry names no family", "datasets entry 1"),
         ("datasets: [{family: size, dail: 3}]", "unknown key 'dail'", "datasets entry 1"),
         ("datasets: [{spoil: wrong_answers, dail: 3, of: a}]", "unknown key 'dail'", "datasets entry 1"),
-        ("datasets: [{spoil: wrong_answers}]", "the entry does not say what is spoilt", "datasets entry 1"),
+        ("datasets: [{spoil: wrong_answers}]", "the entry names no dataset", "datasets entry 1"),
+        ("datasets: [{family: web, of: []}]", "the entry names no dataset", "datasets entry 1"),
+        ("datasets: [{family: web, dial: 3, of: a}]", "unknown key 'dial'", "datasets entry 1"),
         ("datasets: [{spoil: wrong_answers, of: 3}]", "3 is no dataset", "datasets entry 1"),
         ("datasets: ['spoil:wrong_answers:none/*.jsonl']", "no file matches 'none/*.jsonl'", "datasets entry 1"),
         ("datasets: ['none/*.jsonl']", "no file matches 'none/*.jsonl'", "datasets entry 1"),
