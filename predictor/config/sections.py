@@ -56,7 +56,8 @@ def choice(catalog: Callable[[], Catalog[Any]], default: str, help: str) -> Any:
 
     Args:
         catalog: gives the plug-ins. A plug-in's `settings` is the dataclass of its section (without it there is nothing
-            to set); its `defaults` maps names of other parameters to the defaults that they have with this plug-in.
+            to set); its `defaults` maps names of other parameters to the defaults that they have with this plug-in, its
+            `defaults_with` the name of a plug-in of another choice to those that they have with both.
     """
     made = lambda: Chosen(default, settings_class(catalog().get(default))())  # noqa: E731
     return dataclasses.field(default_factory=made, metadata={"choice": catalog, "default": default, "help": help})
@@ -205,6 +206,7 @@ def owned_parameters(cls: type) -> set[str]:
     for part in _choices(cls):
         for _, plugin in _catalog(part):
             names |= {*own_parameters(settings_class(plugin)), *getattr(plugin, "defaults", {})}
+            names |= {name for both in getattr(plugin, "defaults_with", {}).values() for name in both}
     return names
 
 
@@ -286,7 +288,10 @@ def _picked(cls: type, given: Mapping[str, Given]) -> dict[str, str]:
 def _plugin_defaults(cls: type, picked: Mapping[str, str]) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     for part in _choices(cls):
-        defaults |= getattr(_catalog(part).get(picked[part.name]), "defaults", {})
+        plugin = _catalog(part).get(picked[part.name])
+        defaults |= getattr(plugin, "defaults", {})
+        for other in picked.values():
+            defaults |= getattr(plugin, "defaults_with", {}).get(other, {})
     return defaults
 
 

@@ -37,27 +37,28 @@ SAMPLE = 200
 """Raw rows from which the format is told."""
 
 
-def detect(sample: Sequence[Any], wanted: str, where: str) -> tuple[str, Guess]:
+def detect(sample: Sequence[Any], wanted: str | Format, where: str) -> tuple[str, Guess]:
     """The format's name and its claim.
 
     Args:
         sample: the first raw rows, unparsed rows left out.
-        wanted: a format's name, or `auto`.
+        wanted: a format's name, `auto`, or a format that is told more than its name (the columns of a table).
 
     Raises:
         ConfigError: `wanted` is no format.
         DataError: no row has the shape of the wanted format, or of any format.
     """
     if wanted != "auto":
-        guess = FORMATS.get(wanted, where="format").detect(sample)
+        chosen = FORMATS.get(wanted, where="format") if isinstance(wanted, str) else wanted
+        guess = chosen.detect(sample)
         if guess is None:
             raise DataError(
-                f"no sampled row is in the format '{wanted}'; {_seen(sample)}",
+                f"no sampled row is in the format '{chosen.name}'; {_seen(sample)}",
                 where=where,
-                rule=f"{wanted} needs {FORMATS.get(wanted).needs}",
+                rule=f"{chosen.name} needs {chosen.needs}",
                 fix="leave format=auto, or rename the fields",
             )
-        return wanted, guess
+        return chosen.name, guess
     guesses = [(name, guess) for name, entry in FORMATS if (guess := entry.detect(sample)) is not None]
     if not guesses:
         needs = "; ".join(f"{name}: {entry.needs}" for name, entry in FORMATS)

@@ -11,8 +11,10 @@ import numpy as np
 from predictor.config import Expression, parse_name
 from predictor.data.example import Example
 from predictor.data.fingerprint import Fingerprint
+from predictor.data.formats.base import Format
 from predictor.data.operators import Rows, made
 from predictor.data.rejection import Rejection
+from predictor.data.sources import TRAIN
 from predictor.data.stream import nothing_usable, open_stream, refused
 
 
@@ -53,7 +55,8 @@ class Dataset:
 def load(
     source: str | Path | Expression,
     *,
-    format: str = "auto",
+    format: str | Format = "auto",
+    split: str = TRAIN,
     drop_bad: bool = False,
     limit_rejections: int | None = None,
 ) -> Dataset:
@@ -61,6 +64,7 @@ def load(
 
     Args:
         format: a dataset format, or `auto` to tell it from the content.
+        split: of a folder or hub id.
         drop_bad: keep refused rows in `rejections` and go on, instead of raising.
         limit_rejections: keep at most this many refused rows; all are counted.
 
@@ -71,8 +75,8 @@ def load(
     """
     expression = expression_of(source)
     if expression is not None:
-        return _made(expression, lambda leaf: _read(leaf, format, drop_bad, limit_rejections))
-    return _read(str(source), format, drop_bad, limit_rejections)
+        return _made(expression, lambda leaf: _read(leaf, format, split, drop_bad, limit_rejections))
+    return _read(str(source), format, split, drop_bad, limit_rejections)
 
 
 def expression_of(source: str | Path | Expression) -> Expression | None:
@@ -114,8 +118,8 @@ def _made(expression: Expression, read: Callable[[str], Dataset]) -> Dataset:
     )
 
 
-def _read(source: str, format: str, drop_bad: bool, limit_rejections: int | None) -> Dataset:
-    stream = open_stream(source, format=format)
+def _read(source: str, format: str | Format, split: str, drop_bad: bool, limit_rejections: int | None) -> Dataset:
+    stream = open_stream(source, format=format, split=split)
     examples: list[Example] = []
     rejections: list[Rejection] = []
     keep = limit_rejections if drop_bad else 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from predictor.data.example import Example
 from predictor.data.fingerprint import row_hash
@@ -50,6 +50,36 @@ def split_evaluation(
     scored = _spread(open_groups, eval_limit if 0 < eval_limit < remaining else remaining, 0)
     dev = _spread({name: members[name] for name in reserved}, dev_limit, seed)
     return tuple(examples[index] for index in scored), tuple(examples[index] for index in dev)
+
+
+def hold_out(
+    examples: Sequence[Example], share: float, seed: int, stratum: Callable[[Example], str]
+) -> tuple[Examples, Examples]:
+    """The rows that stay and those that are held out, both in the order of the file.
+
+    Whole groups are held out, so that no passage and no equal inputs stand on both sides, until each stratum has given
+    its share, rounded; a stratum of more than one group keeps at least one row on each side.
+
+    Args:
+        share: of the rows of each stratum, above 0 and below 1.
+        stratum: of a row, such as its label; that of a group is its first row's.
+    """
+    members: dict[str, list[int]] = {}
+    for index, example in enumerate(examples):
+        members.setdefault(group_of(example), []).append(index)
+    strata: dict[str, list[str]] = {}
+    for name, rows in members.items():
+        strata.setdefault(stratum(examples[rows[0]]), []).append(name)
+    held: set[int] = set()
+    for names in strata.values():
+        wanted = max(1, round(share * sum(len(members[name]) for name in names)))
+        for name in sorted(names, key=lambda name: _rank("hold out", seed, name))[: len(names) - 1]:
+            if wanted <= 0:
+                break
+            held.update(members[name])
+            wanted -= len(members[name])
+    kept = tuple(example for index, example in enumerate(examples) if index not in held)
+    return kept, tuple(examples[index] for index in sorted(held))
 
 
 def _rank(*parts: object) -> bytes:

@@ -12,7 +12,7 @@ from predictor.data.containers.sniff import open_rows
 from predictor.data.detect import SAMPLE, detect
 from predictor.data.example import Example
 from predictor.data.fingerprint import Fingerprint
-from predictor.data.formats.base import Outcome
+from predictor.data.formats.base import Format, Outcome
 from predictor.data.record import Record
 from predictor.data.rejection import CODES, Rejection
 from predictor.data.sources import TRAIN, DataFile, local_files
@@ -32,7 +32,7 @@ class Stream:
     """
 
     def __init__(
-        self, files: list[DataFile], source: str, wanted: str = "auto", accepts: Accepts | None = None
+        self, files: list[DataFile], source: str, wanted: str | Format = "auto", accepts: Accepts | None = None
     ) -> None:
         self.source = source
         self._accepts = accepts
@@ -142,7 +142,7 @@ def source_files(source: str | Path) -> list[DataFile]:
     return files
 
 
-def open_stream(source: str | Path, *, format: str = "auto", split: str = TRAIN) -> Stream:
+def open_stream(source: str | Path, *, format: str | Format = "auto", split: str = TRAIN) -> Stream:
     """The rows of one split of a source as a stream. Errors as `load`."""
     files = source_files(source)
     chosen = [file for file in files if file.split == split]

@@ -1,4 +1,4 @@
-"""Ends a fine-tune whose eval/loss no longer improves, and keeps the weights that were best."""
+"""Ends a fine-tune whose evaluations no longer improve, and keeps the weights that were best."""
 
 from __future__ import annotations
 
@@ -15,35 +15,39 @@ from predictor.finetune.snapshot import trainable
 
 
 class EarlyStopping(TrainerCallback):
-    """Stops after `patience` evaluations in a row without a new lowest eval/loss.
+    """Stops after `patience` evaluations in a row without a new best.
 
     transformers' own callback needs checkpoints on disk to come back to the best weights; here they are kept apart, by
     :class:`~predictor.finetune.best_weights.BestWeights`.
 
     Args:
+        patience: 0 never stops and keeps the best weights all the same.
         folder: for the best weights while training lasts, when they are many.
+        metric: what of an evaluation is compared: `loss`, of which the lowest is best, or a score.
 
     Attributes:
-        best: the lowest eval/loss so far, in nats per answer token.
+        best: the best value so far, a score with its sign turned; of the loss in nats per answer token.
         without_improvement: evaluations since.
     """
 
-    def __init__(self, patience: int, folder: Path) -> None:
+    def __init__(self, patience: int, folder: Path, metric: str = "loss") -> None:
         self.patience = patience
+        self.metric = metric
         self.best = math.inf
         self.without_improvement = 0
         self._weights = BestWeights(folder)
 
     @property
     def exhausted(self) -> bool:
-        """Whether `patience` evaluations in a row have brought no new lowest loss."""
-        return self.without_improvement >= self.patience
+        """Whether `patience` evaluations in a row have brought no new best."""
+        return 0 < self.patience <= self.without_improvement
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Keep the weights of a new lowest loss, or count the evaluation and perhaps end the training."""
-        loss = float(kwargs["metrics"]["eval_loss"])
-        if loss < self.best:
-            self.best = loss
+        """Keep the weights of a new best, or count the evaluation and perhaps end the training."""
+        value = float(kwargs["metrics"][f"eval_{self.metric}"])
+        value = value if self.metric == "loss" else -value
+        if value < self.best:
+            self.best = value
             self.without_improvement = 0
             self._weights.keep(trainable(kwargs["model"]))
         else:

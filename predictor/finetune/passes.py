@@ -77,7 +77,7 @@ def divide(inputs: dict[str, Any], tokens: int) -> list[dict[str, Any]]:
     while begin < len(sizes):
         end = begin + max(1, tokens // max(1, sizes[begin]))
         rows, width = order[begin:end], max(2, sizes[begin])
-        parts.append({name: value[rows, :width] for name, value in inputs.items()})
+        parts.append({n: value[rows, :width] if value.dim() > 1 else value[rows] for n, value in inputs.items()})
         begin = end
     return parts
 

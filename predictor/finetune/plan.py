@@ -42,11 +42,14 @@ class TrainingPlan:
     checkpointing: bool = False
 
 
-def plan_training(hp: Training, rows: int, device: Device, *, dev_rows: int = 0, processes: int = 1) -> TrainingPlan:
+def plan_training(
+    hp: Training, rows: int, device: Device, *, dev_rows: int = 0, processes: int = 1, evaluations: int = 0
+) -> TrainingPlan:
     """The plan for `rows` training rows.
 
     Args:
         dev_rows: rows by whose loss early stopping decides.
+        evaluations: points of the eval/loss curve after the first step, where they are more than usual.
 
     Raises:
         ConfigError: per_device_batch_size does not divide the global batch, or early stopping has nothing to look at.
@@ -71,7 +74,7 @@ def plan_training(hp: Training, rows: int, device: Device, *, dev_rows: int = 0,
     else:
         per_device = largest_divisor(share, _CUDA_ROWS if device.kind == "cuda" else _CPU_ROWS)
     steps = hp.max_steps or math.ceil(hp.epochs * math.ceil(rows / hp.batch_size))
-    eval_steps = max(1, math.ceil(steps / _EVALUATIONS))
+    eval_steps = max(1, math.ceil(steps / max(evaluations, _EVALUATIONS)))
     patience = hp.early_stopping_patience
     return TrainingPlan(
         per_device_batch_size=per_device,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import TrainerCallback
@@ -13,13 +13,18 @@ from transformers.trainer import TRAINER_STATE_NAME
 from predictor.finetune.checkpoints import CheckpointFolder
 from predictor.finetune.early_stopping import EarlyStopping
 from predictor.finetune.ledger import Ledger
-from predictor.finetune.passes import PassTrainer
 from predictor.finetune.saving import CheckpointsDue, CheckpointWriter
 from predictor.finetune.snapshot import SavedSnapshot, load_optimizer, put_back, random_states, set_random_states
 from predictor.finetune.watch import StepObserver
 
+if TYPE_CHECKING:
+    from transformers import Trainer as _Trainer
+else:
+    _Trainer = object
+
 
 def make_trainer(
+    kind: type[Any],
     folder: CheckpointFolder | None,
     ledger: Ledger,
     observer: StepObserver | None,
@@ -28,12 +33,13 @@ def make_trainer(
     model: Any,
     callbacks: list[TrainerCallback],
     **arguments: Any,
-) -> QuietTrainer:
-    """The trainer of a fine-tune, to be started with :meth:`QuietTrainer.run`.
+) -> Any:
+    """The trainer of a fine-tune, to be started with :meth:`Quiet.run`.
 
     When there is a checkpoint to go on from, the ledger, the observer and early stopping have what it holds afterwards.
 
     Args:
+        kind: the class of trainer that learns; what is said here is added to it.
         folder: where checkpoints are, held by this process; None neither reads nor writes any.
         callbacks: those of `arguments` that stand before the ones of checkpoints; `stopping` is among them.
 
@@ -41,15 +47,21 @@ def make_trainer(
         TrainingError: the best weights of early stopping cannot be written to where they lie meanwhile.
     """
     if folder is None:
-        return QuietTrainer(model=model, callbacks=callbacks, **arguments)
+        return _with(Quiet, kind)(model=model, callbacks=callbacks, **arguments)
     due = CheckpointsDue(folder.settings.every_steps, stopping)
     writer = CheckpointWriter(folder, ledger, observer, stopping)
     stored = folder.newest()
     if stored is None:
-        return SavingTrainer(writer, model=model, callbacks=[*callbacks, due, writer], **arguments)
+        return _with(Saving, kind)(writer, model=model, callbacks=[*callbacks, due, writer], **arguments)
     going_on = GoingOn(SavedSnapshot(stored.folder))
     going_on.restore(ledger, observer, stopping, next(model.parameters()).device)
-    return ResumedTrainer(going_on, writer, model=model, callbacks=[*callbacks, due, going_on, writer], **arguments)
+    return _with(Resumed, kind)(
+        going_on, writer, model=model, callbacks=[*callbacks, due, going_on, writer], **arguments
+    )
+
+
+def _with(more: type[Quiet], kind: type[Any]) -> type[Any]:
+    return type(more.__name__ + kind.__name__, (more, kind), {})
 
 
 class GoingOn(TrainerCallback):
@@ -128,7 +140,7 @@ class GoingOn(TrainerCallback):
             self.load_random("random" if between_epochs else "epoch_start")
 
 
-class QuietTrainer(PassTrainer):
+class Quiet(_Trainer):
     """A trainer whose evaluations change nothing, and which writes no checkpoints.
 
     Attributes:
@@ -158,10 +170,10 @@ class QuietTrainer(PassTrainer):
             set_random_states(*before)
 
 
-class SavingTrainer(QuietTrainer):
+class Saving(Quiet):
     """A trainer with checkpoints in this package's form: safetensors and JSON, sealed, no pickles.
 
-    The methods replaced here and in :class:`ResumedTrainer` are transformers' own way of saving and loading. They are
+    The methods replaced here and in :class:`Resumed` are transformers' own way of saving and loading. They are
     not public, but the version is pinned, and a test compares a run that was broken off after each of its steps with
     one that was not.
     """
@@ -174,7 +186,7 @@ class SavingTrainer(QuietTrainer):
         self._writer.write(self)
 
 
-class ResumedTrainer(SavingTrainer):
+class Resumed(Saving):
     """A trainer that goes on from a checkpoint."""
 
     resumed = True

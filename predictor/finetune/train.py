@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from predictor.finetune.checkpoints import CheckpointFolder, Checkpoints
-from predictor.finetune.labels import as_dataset
+from predictor.finetune.learning import Answers, Learning
 from predictor.finetune.methods import METHODS
 from predictor.finetune.plan import TrainingPlan, sft_arguments
 from predictor.finetune.settings import Hyperparameters
@@ -57,6 +57,7 @@ def train(
     observer: StepObserver | None = None,
     stop_after: int | None = None,
     checkpoints: Checkpoints | None = None,
+    learning: Learning | None = None,
 ) -> Tuned:
     """Fine-tune the base model in place.
 
@@ -70,18 +71,19 @@ def train(
         on_log: gets each point of the curves once, in the order of the steps.
         dev_rows: the eval/loss curve is their mean loss; nothing is chosen by it unless early_stopping_patience is
             above 0. Then training ends when the curve has had no new minimum for so many evaluations, and the
-            weights of its minimum are the outcome; with 0 those of the last step are.
+            weights of its minimum are the outcome; with 0 those of the last step are. What is learnt may choose by a
+            score of these rows instead, and does so with 0 too.
         observer: watches the first steps.
         stop_after: stop after this many steps of the full schedule.
         checkpoints: where they are and how often one is written; None writes none. They stay until
             :meth:`Checkpoints.discard` is called.
+        learning: what is learnt; None learns to say the rows' answers.
 
     Raises:
         TrainingError: the loss is not a number, or a checkpoint cannot be written.
         ConfigError: the method's settings do not fit the model.
     """
     from transformers import set_seed
-    from trl import SFTConfig
 
     from predictor.finetune.early_stopping import EarlyStopping
     from predictor.finetune.ledger import Ledger
@@ -89,8 +91,10 @@ def train(
     from predictor.finetune.snapshot import claims
     from predictor.finetune.watch import Watch
 
+    learning = learning or Answers()
     # Before a method draws any weights: they are part of the result.
     set_seed(seed)
+    learning.begin(base.model)
     model = METHODS.get(hp.method.name).apply(base.model, hp.method.settings)
     folder = None
     if checkpoints is not None:
@@ -105,18 +109,19 @@ def train(
         if folder is not None:
             stack.enter_context(folder.held())
         stopping = None
-        if hp.training.early_stopping_patience and dev_rows:
-            stopping = EarlyStopping(hp.training.early_stopping_patience, folder.scratch if folder else Path(temporary))
+        patience = hp.training.early_stopping_patience
+        if dev_rows and (patience or learning.metric):
+            scratch = folder.scratch if folder else Path(temporary)
+            stopping = EarlyStopping(patience, scratch, learning.metric or "loss")
         trainer = make_trainer(
+            learning.trainer,
             folder,
             ledger,
             observer,
             stopping,
             model=model,
             pass_tokens=plan.pass_tokens,
-            args=SFTConfig(**arguments),
-            train_dataset=as_dataset(rows),
-            eval_dataset=as_dataset(dev_rows) if dev_rows else None,
+            **learning.arguments(arguments, base, rows, dev_rows),
             processing_class=base.tokenizer,
             # In this order: what was looked at and decided in a step is part of its checkpoint.
             callbacks=[watch, *([stopping] if stopping else [])],

@@ -18,6 +18,8 @@ _CURVES = {
     "grad_norm": "train/grad_norm",
     "learning_rate": "train/learning_rate",
     "eval_loss": "eval/loss",
+    "eval_accuracy": "eval/accuracy",
+    "eval_macro_f1": "eval/macro_f1",
 }
 
 

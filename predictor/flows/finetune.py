@@ -38,16 +38,17 @@ def finetune(
         PredictorError: whatever was wrong; the run is FAILED with the reason in a tag.
     """
     from predictor.config import write_config
+    from predictor.report.classification import write_class_report
     from predictor.report.learning_curve import learning_curve
     from predictor.tracking import tracked_run
-    from predictor.trial.trial import Trial
+    from predictor.trial.opening import open_trial
 
     check(config)
     with (
         tracked_run(
             keys.KIND_FINETUNE, experiment=experiment, tracking_uri=tracking_uri, run_name=config.title, lease=lease
         ) as run,
-        Trial(config, progress) as trial,
+        open_trial(config, progress) as trial,
     ):
         trial.announce(keys.KIND_FINETUNE, run)
         curves: dict[str, list[tuple[int, float]]] = {}
@@ -63,6 +64,8 @@ def finetune(
         trial.save(tuned, run.artifacts)
         write_config(run.artifacts, config)
         run.table("predictions.json", *evaluation.table())
+        if trial.labels:
+            write_class_report(run.artifacts, trial.labels, trial.truth, evaluation.answers, evaluation.metrics())
         learning_curve(curves, trial.probe_steps).savefig(run.artifacts / "learning_curve.png", dpi=110)
         record = dataclasses.replace(
             trial.record(keys.KIND_FINETUNE),

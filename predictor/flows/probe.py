@@ -27,13 +27,13 @@ def probe_dataset(
     """
     from predictor.config import write_config
     from predictor.tracking import tracked_run
-    from predictor.trial.trial import Trial
+    from predictor.trial.opening import open_trial
 
     check(config)
     name = f"probe {config.data.short_name}"
     with (
         tracked_run(keys.KIND_PROBE, experiment=experiment, tracking_uri=tracking_uri, run_name=name) as run,
-        Trial(config, progress) as trial,
+        open_trial(config, progress) as trial,
     ):
         trial.announce(keys.KIND_PROBE, run)
         trial.look()

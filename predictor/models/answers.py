@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from predictor.data.example import Example
@@ -16,13 +16,18 @@ from predictor.tasks import Task, TaskScores, reported
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Answers (parsed, and as token ids) to the examples in their order, with their scores by the task."""
+    """Answers (parsed, and as token ids) to the examples in their order, with their scores by the task.
+
+    Attributes:
+        more: further columns of the table, each with a value for every example.
+    """
 
     task: Task
     examples: Sequence[Example]
     answers: Sequence[str]
     answer_ids: Sequence[list[int]]
     scores: TaskScores
+    more: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
         """The scores, the number of questions `n`, and the standard errors by the rules of the task's targets."""
@@ -33,6 +38,7 @@ class Evaluation:
         numbers = self.scores.rows
         rows = [
             self.task.row(example, answer, {name: values[i] for name, values in numbers.items()})
+            | {name: values[i] for name, values in self.more.items()}
             for i, (example, answer) in enumerate(zip(self.examples, self.answers, strict=True))
         ]
         return list(rows[0]) if rows else [], [list(row.values()) for row in rows]

@@ -45,14 +45,7 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     Raises:
         ModelError: it cannot be found, or has no chat template.
     """
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
-    _require_present(source)
-    loader = PreTrainedTokenizerFast if _is_described_whole(source) else AutoTokenizer
-    try:
-        tokenizer = loader.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
-        raise _unloadable("tokenizer", source, error) from error
+    tokenizer = tokenizer_of(source)
     if not tokenizer.chat_template:
         raise ModelError(
             "the base model's tokenizer has no chat template",
@@ -64,6 +57,23 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
         tokenizer.pad_token = tokenizer.eos_token
     # Right padding makes a decoder continue from pad tokens and gives wrong answers.
     tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def tokenizer_of(source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model as its files have it.
+
+    Raises:
+        ModelError: it cannot be found.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    require_present(source)
+    loader = PreTrainedTokenizerFast if _is_described_whole(source) else AutoTokenizer
+    try:
+        tokenizer: PreTrainedTokenizerBase = loader.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        raise unloadable("tokenizer", source, error) from error
     return tokenizer
 
 
@@ -98,7 +108,7 @@ def load_base_model(source: str, device: Device) -> BaseModel:
             use_safetensors=True,
         )
     except Exception as error:  # safetensors, torch and transformers each have their own family
-        raise _unloadable("weights", source, error) from error
+        raise unloadable("weights", source, error) from error
     model.to(device.kind)  # type: ignore[arg-type]
     model.eval()
     commit = getattr(model.config, "_commit_hash", None)
@@ -113,14 +123,14 @@ def fetch(source: str) -> None:
     """
     from huggingface_hub import snapshot_download
 
-    _require_present(source)
+    require_present(source)
     try:
         snapshot_download(source, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model"])
     except Exception as error:  # the hub, httpx and the disk each have their own family
-        raise _unloadable("files", source, error) from error
+        raise unloadable("files", source, error) from error
 
 
-def _require_present(source: str) -> None:
+def require_present(source: str) -> None:
     folder, names = Path(source).expanduser(), {LAB, *BASES.names()}
     looks_local = folder.is_absolute() or source.startswith((".", "~")) or source.count("/") != 1
     if folder.is_dir():
@@ -162,7 +172,7 @@ def _require_hub(source: str) -> None:
         ) from error
 
 
-def _unloadable(part: str, source: str, error: Exception) -> ModelError:
+def unloadable(part: str, source: str, error: Exception) -> ModelError:
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return ModelError(
         f"the base model's {part} cannot be loaded: {first}",

@@ -33,6 +33,7 @@ class Feature:
         compute: from what the tier observed to the value; None for a number that the evaluation itself supplies.
         baseline: name of the baseline that guesses from this feature alone; empty for none.
         rough: whether the rough predictor, the first step towards the tuned one, reads it.
+        kind: of the rows that have it; empty for all.
     """
 
     name: str
@@ -44,30 +45,39 @@ class Feature:
     compute: Compute | None = None
     baseline: str = ""
     rough: bool = False
+    kind: str = ""
 
 
 FEATURES: Catalog[Feature] = Catalog("probe feature")
 
 
 def feature(
-    *, tier: str, unit: str, meaning: str, source: str, nan: str = "", baseline: str = "", rough: bool = False
+    *,
+    tier: str,
+    unit: str,
+    meaning: str,
+    source: str,
+    nan: str = "",
+    baseline: str = "",
+    rough: bool = False,
+    kind: str = "",
 ) -> Callable[[Compute], Compute]:
     """Register the decorated function as the feature of its name."""
 
     def register(compute: Compute) -> Compute:
         name = compute.__name__
-        FEATURES.add(name, Feature(name, tier, unit, meaning, source, nan, compute, baseline, rough))
+        FEATURES.add(name, Feature(name, tier, unit, meaning, source, nan, compute, baseline, rough, kind))
         return compute
 
     return register
 
 
-def measure(tier: str, observed: Any) -> dict[str, float]:
-    """Every feature of one tier from what that tier observed: finite, or NaN where the value does not exist."""
+def measure(tier: str, observed: Any, kind: str = "") -> dict[str, float]:
+    """Every feature of one tier, and of one kind of rows, from what that tier observed: finite, or NaN where the value does not exist."""
     values = {}
     with np.errstate(all="ignore"):  # what is not finite becomes NaN, which the catalog documents
         for name, entry in FEATURES:
-            if entry.tier == tier and entry.compute is not None:
+            if entry.tier == tier and entry.kind == kind and entry.compute is not None:
                 value = float(entry.compute(observed))
                 values[name] = value if math.isfinite(value) else math.nan
     return values

@@ -116,7 +116,10 @@ def read(examples: Sequence[Example], task: Task, most: int = READ_ROWS, dev: Se
 
 
 def prompt_text(example: Example, task: Task) -> str:
-    """The turns before the answer, one after the other, without chat markup."""
+    """What a reader reads: the turns before the answer, without chat markup, or the text alone of a task that has one."""
+    plain = getattr(task, "plain_text", None)
+    if plain is not None:
+        return str(plain(example))
     return "\n".join(message.content for message in task.prompt(example))
 
 

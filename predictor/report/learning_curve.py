@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Curve = Sequence[tuple[int, float]]
+_SCORES = ("eval/accuracy", "eval/macro_f1")
 
 
 def learning_curve(curves: Mapping[str, Curve], probe_steps: int) -> Figure:
@@ -26,7 +27,13 @@ def learning_curve(curves: Mapping[str, Curve], probe_steps: int) -> Figure:
         if curves.get(key):
             loss.plot(*zip(*curves[key], strict=True), label=key, **style)
     loss.set_ylabel("loss (nats per token)")
-    loss.legend(frameon=False)
+    scores = loss.twinx() if any(curves.get(key) for key in _SCORES) else None
+    for key, colour in zip(_SCORES, ("tab:green", "tab:olive"), strict=True):
+        if scores is not None and curves.get(key):
+            scores.plot(*zip(*curves[key], strict=True), label=key, marker="s", ms=3, lw=1.0, color=colour)
+            scores.set_ylabel("score")
+    drawn = [*loss.get_lines(), *(scores.get_lines() if scores is not None else [])]
+    loss.legend(drawn, [str(line.get_label()) for line in drawn], frameon=False)
     for axes, key, label in (
         (norm, "train/grad_norm", "gradient norm"),
         (rate, "train/learning_rate", "learning rate"),

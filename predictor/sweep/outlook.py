@@ -75,11 +75,14 @@ class Identity:
         key = (config.data.dataset, config.task, evaluation)
         if key not in self._materials:
             materials = gather(config)
-            self._materials[key] = materials.dataset.fingerprint, materials.scored_fingerprint
-        return identity(config, *self._materials[key], self.base(config.model.base_model))
+            self._materials[key] = materials.dataset.fingerprint, materials.evaluation_fingerprint
+        return identity(config, *self._materials[key], self.base(config.model.base_model, config.base_kind))
 
-    def base(self, base_model: str) -> str:
+    def base(self, base_model: str, kind: str = "decoder") -> str:
         """The digest of a base model, which is fetched if it is not on this machine yet.
+
+        Args:
+            kind: what one with a name must be.
 
         Raises:
             ModelError: it cannot be had.
@@ -87,7 +90,7 @@ class Identity:
         from predictor.models.base_model import fetch, planned_digest
 
         if base_model not in self._digests:
-            source = ready_base(base_model, self._progress)
+            source = ready_base(base_model, self._progress, kind)
             digest = planned_digest(source)
             if digest is None:
                 self._progress.note(f"fetching {base_model}: all workers need it")

@@ -21,6 +21,7 @@ from predictor.config import (
     split_list,
 )
 from predictor.config.fields import Parameter
+from predictor.finetune.methods import METHODS
 from predictor.finetune.settings import Hyperparameters
 from predictor.schema import run_title
 from predictor.tasks import TASKS
@@ -115,6 +116,17 @@ class FinetuneConfig(Sectioned):
     hyperparameters: Hyperparameters = nested(Hyperparameters)
     probe: Probe = section(Probe)
     execution: Execution = section(Execution)
+
+    @property
+    def has_head(self) -> bool:
+        """Whether a head is trained, that says a class, instead of a model that writes answers."""
+        writes = getattr(METHODS.get(self.hyperparameters.method.name), "writes", False)
+        return hasattr(self.task.settings, "head") and not writes
+
+    @property
+    def base_kind(self) -> str:
+        """What a base model with a name must be: `decoder`, or `any` where it gets a head."""
+        return "any" if self.has_head else "decoder"
 
     @property
     def title(self) -> str:

@@ -12,11 +12,14 @@ from pathlib import Path
 from predictor.data import Dataset, load, split_evaluation, subsample
 from predictor.data.example import Example
 from predictor.data.fingerprint import Fingerprint, row_hash
+from predictor.data.formats.base import Format
+from predictor.data.formats.classification import Classification, Columns
 from predictor.data.rejection import Rejection, refused_example
 from predictor.errors import DataError
 from predictor.tasks import configured
 from predictor.tasks.base import Task
 from predictor.trial.config import FinetuneConfig
+from predictor.trial.parts import Parts, parts_of
 from predictor.trial.sources import dataset_source
 
 
@@ -26,7 +29,9 @@ class Materials:
 
     Attributes:
         train: rows to learn from, before any is refused for its length.
-        scored: questions that R is measured on. dev: other questions of the evaluation file, never scored.
+        scored: questions that R is measured on. dev: other questions, never scored.
+        own_parts: scored and development rows are parts of the dataset itself.
+        notes: what a person should know of how they came about.
     """
 
     task: Task
@@ -37,6 +42,8 @@ class Materials:
     dev: tuple[Example, ...]
     unusable_train: tuple[Rejection, ...] = ()
     unusable_eval: tuple[Rejection, ...] = ()
+    notes: tuple[str, ...] = ()
+    own_parts: bool = False
 
     @cached_property
     def leaked(self) -> int:
@@ -48,6 +55,11 @@ class Materials:
     def scored_fingerprint(self) -> str:
         """Digest of the scored questions."""
         return _digest(self.scored)
+
+    @property
+    def evaluation_fingerprint(self) -> str:
+        """Digest of all that is evaluated: the scored questions, and the slice where it is no part of the same file."""
+        return self.scored_fingerprint + (self.dev_fingerprint if self.own_parts else "")
 
     @cached_property
     def dev_fingerprint(self) -> str:
@@ -81,14 +93,39 @@ def gather(config: FinetuneConfig) -> Materials:
         ConfigError: the task is unknown. DataError: a file cannot be used, or holds no row that the task can use.
     """
     task = configured(config.task.name, config.task.settings)
-    dataset = load(dataset_source(config.data.dataset), drop_bad=True)
-    evaluation = load(dataset_source(config.evaluation.eval_dataset), drop_bad=True)
+    source, told = dataset_source(config.data.dataset), config.evaluation
+    format = _format(task)
+    dataset = load(source, format=format, drop_bad=True)
     learnable, unusable_train = _usable(dataset, task)
-    askable, unusable_eval = _usable(evaluation, task)
-    train = subsample(learnable, config.data.train_limit, config.execution.seed)
-    scored, dev = split_evaluation(askable, config.evaluation.eval_limit, config.evaluation.dev_limit)
+    if told.eval_dataset:
+        evaluation = load(dataset_source(told.eval_dataset), format=format, drop_bad=True)
+        askable, unusable_eval = _usable(evaluation, task)
+        parts = Parts(learnable, *split_evaluation(askable, told.eval_limit, told.dev_limit), evaluation, unusable_eval)
+    else:
+        parts = parts_of(
+            source,
+            dataset,
+            learnable,
+            lambda held: _usable(held, task),
+            format=format,
+            eval_limit=told.eval_limit,
+            dev_limit=told.dev_limit,
+            stratum=lambda example: example.label or "",
+        )
+    train = subsample(parts.train, config.data.train_limit, config.execution.seed)
+    if learn_from := getattr(task, "learn_from", None):
+        task = learn_from(parts.train, (parts.scored, parts.dev))
     return Materials(
-        task, dataset, evaluation, tuple(train), tuple(scored), tuple(dev), tuple(unusable_train), tuple(unusable_eval)
+        task,
+        dataset,
+        parts.evaluation,
+        tuple(train),
+        tuple(parts.scored),
+        tuple(parts.dev),
+        tuple(unusable_train),
+        tuple(parts.unusable),
+        (*parts.notes, *_repeated(train, task)),
+        own_parts=not told.eval_dataset,
     )
 
 
@@ -118,12 +155,33 @@ def keep_unused(materials: Materials, folder: Path) -> list[str]:
         Lines for a person: what was noted while reading, or making, a dataset, rows that are not used, and training
         rows that are evaluation too.
     """
-    m, lines = materials, []
+    m, lines = materials, list(materials.notes)
     for name, dataset, unusable in (("train", m.dataset, m.unusable_train), ("eval", m.evaluation, m.unusable_eval)):
         keep_rejections(folder, name, (*dataset.rejections, *unusable))
         lines += [*dataset.notes, *_told(dataset, unusable, m.task)]
     if m.leaked:
         lines.append(f"WARNING: {m.leak}: the score will be too good, by what was learnt by heart")
+    return lines
+
+
+def _format(task: Task) -> str | Format:
+    """How the files are read: as the columns that the user names for the task, or as their content tells."""
+    columns = getattr(task, "columns", None)
+    return Classification(Columns(*columns)) if columns else "auto"
+
+
+def _repeated(train: Sequence[Example], task: Task) -> list[str]:
+    """What a classifier's rows repeat: equal texts, and equal texts of different classes."""
+    if not hasattr(task, "plain_text"):
+        return []
+    labels: dict[str, set[str]] = {}
+    for example in train:
+        labels.setdefault(row_hash(example), set()).add(task.target(example))
+    lines = []
+    if repeated := len(train) - len(labels):
+        lines.append(f"{repeated} of {len(train)} training rows repeat the text of another")
+    if torn := sum(len(classes) > 1 for classes in labels.values()):
+        lines.append(f"{torn} texts stand in the training rows under more than one class")
     return lines
 
 

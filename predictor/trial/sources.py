@@ -48,7 +48,7 @@ def base_source(name: str, kind: str = "decoder") -> str:
     """The folder or hub id behind the name of a base model; the folder may not be there yet.
 
     Args:
-        kind: what is asked for, `decoder` or `encoder`. A folder or hub id says what it is when it is loaded.
+        kind: what is asked for, `decoder`, `encoder` or `any`. A folder or hub id says what it is when it is loaded.
 
     Raises:
         ModelError: the name stands for a model of the other kind.
@@ -72,7 +72,7 @@ def _named(name: str, kind: str) -> NamedBase | None:
     if name not in bases:
         return None
     base = bases.get(name)
-    if base.kind != kind:
+    if kind not in ("any", base.kind):
         others = ", ".join(sorted(each for each, other in bases if other.kind == kind))
         raise ModelError(
             f"{name} is {_WHAT[base.kind]}",

@@ -5,6 +5,7 @@ The finetune and the probe flows share it, so a feature is the same number in bo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from predictor.data.row_hashes import FILE, write_row_hashes
 from predictor.errors import DataError
 from predictor.finetune.checkpoints import Checkpoints
 from predictor.finetune.fit import fit, told
+from predictor.finetune.learning import Learning
 from predictor.finetune.methods import METHODS
 from predictor.finetune.plan import TrainingPlan, check_early_stopping, plan_training
 from predictor.finetune.train import Tuned, train
@@ -27,6 +29,7 @@ from predictor.models.render import RenderedRow, render_rows, within_length
 from predictor.models.room import room
 from predictor.models.shelf import Loan, borrow
 from predictor.probe import Encoder, answer_marks, embed_features, forward_features, static_features, train_features
+from predictor.probe.labels import is_labelled, label_embed_features, label_features
 from predictor.progress import SILENT, Progress
 from predictor.schema import DatasetUse, RunRecord, encode, keys
 from predictor.schema.families import family_of
@@ -109,6 +112,16 @@ class Trial:
         return self._loan.base
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes of a classification, in their order; none of any other task."""
+        return getattr(self.materials.task, "labels", None) or ()
+
+    @property
+    def truth(self) -> list[str]:
+        """What is right of each scored row."""
+        return [self.materials.task.target(example) for example in self.materials.scored]
+
+    @property
     def _loaded(self) -> BaseModel | None:
         return self._loan.base if self._loan else None
 
@@ -185,14 +198,14 @@ class Trial:
     @property
     def identity(self) -> str | None:
         """Digest of everything that determines the result; None when the base model is not on this machine yet."""
-        source = base_source(self.config.model.base_model)
+        source = base_source(self.config.model.base_model, self.config.base_kind)
         digest = self._loaded.model_digest if self._loaded else planned_digest(source)
         return self.identity_on(digest) if digest else None
 
     def identity_on(self, base_digest: str) -> str:
         """The identity on a base model whose digest is known; empty for a probe that needs none."""
         m = self.materials
-        return identity(self.config, m.dataset.fingerprint, m.scored_fingerprint, base_digest)
+        return identity(self.config, m.dataset.fingerprint, m.evaluation_fingerprint, base_digest)
 
     def record(self, kind: str) -> RunRecord:
         """What is known of the run by now."""
@@ -248,7 +261,9 @@ class Trial:
         tags = {name: value for name, value in encoded.tags.items() if name != keys.TAG_CONFIG_HASH}
         tags[keys.TAG_LEAK] = str(m.leaked)
         # A hub model that was not fetched yet has none; it would be its commit, as the digest of the weights will be.
-        if self._needs_base and (digest := planned_digest(base_source(self.config.model.base_model))):
+        if self._needs_base and (
+            digest := planned_digest(base_source(self.config.model.base_model, self.config.base_kind))
+        ):
             tags[keys.TAG_MODEL_DIGEST] = digest
         run.describe(params=encoded.params, tags=tags)
         run.inputs(self.datasets)
@@ -271,11 +286,11 @@ class Trial:
         digest = m.fingerprint_of(rows)
         if "static" in tiers:
             told = {"rows": digest, "dev": m.dev_fingerprint}
-            self._take("static", told, lambda: static_features(rows, m.task, dev=m.dev))
+            self._take("static", told, lambda: self._static(rows))
         if "embed" in tiers:
             encoder = Encoder()
             parts = {"rows": digest, "scored": m.scored_fingerprint, "encoder": encoder.digest}
-            self._take("embed", parts, lambda: embed_features(rows, m.task, encoder, m.scored))
+            self._take("embed", parts, lambda: self._embed(rows, encoder))
             self.encoder_digest = encoder.digest[:16]
         if "forward" in tiers:
             base = self.base
@@ -288,6 +303,16 @@ class Trial:
             }
             # A GPU's sums may come out in another order in another process.
             self._take("forward", needed, lambda: self._forward(base), disk=base.device.kind == "cpu")
+
+    def _static(self, rows: Sequence[Example]) -> Features:
+        m = self.materials
+        features = static_features(rows, m.task, dev=m.dev)
+        return features | (label_features(rows, m.task, m.dev) if is_labelled(m.task) else {})
+
+    def _embed(self, rows: Sequence[Example], encoder: Encoder) -> Features:
+        m = self.materials
+        features = embed_features(rows, m.task, encoder, m.scored)
+        return features | (label_embed_features(rows, m.task, encoder, m.dev) if is_labelled(m.task) else {})
 
     def _forward(self, base: BaseModel) -> Features:
         m = self.materials
@@ -318,13 +343,8 @@ class Trial:
         Raises:
             DataError, TrainingError: nothing fits, or the loss is not a number.
         """
-        m, base = self.materials, self.base
-        first = None
-        if self.probe_steps:
-            # The slice's gradient takes the memory that a training step takes.
-            whole = self.plan.per_device_batch_size * max(row.length for row in self.rows)
-            pass_tokens = self.plan.pass_tokens or whole
-            first = FirstSteps(self.probe_steps, base, m.task, m.dev, self.dev_rows, pass_tokens)
+        base = self.base
+        first = self._first_steps() if self.probe_steps else None
         stop = self.probe_steps if probe_only else None
         self._checkpoints = None if probe_only else self._open_checkpoints()
         self._progress.stage("first steps" if probe_only else "train", stop or self.plan.max_steps)
@@ -345,6 +365,7 @@ class Trial:
             observer=first,
             stop_after=stop,
             checkpoints=self._checkpoints,
+            learning=self._learning(),
         )
         own_work = 0.0
         if first is not None:
@@ -358,12 +379,29 @@ class Trial:
             self.watch.add("checkpoint", tuned.checkpoint_seconds)
         return tuned
 
+    def _first_steps(self) -> Any:
+        m = self.materials
+        # The slice's gradient takes the memory that a training step takes.
+        whole = self.plan.per_device_batch_size * max(row.length for row in self.rows)
+        return FirstSteps(self.probe_steps, self.base, m.task, m.dev, self.dev_rows, self.plan.pass_tokens or whole)
+
+    def _learning(self) -> Learning | None:
+        """What is learnt; None for the rows' answers."""
+        return None
+
     def evaluate(self, model: Any) -> Evaluation:
-        """Answers of a model to the scored questions, with their scores."""
+        """Answers of a model to the scored questions, with their scores and what the task sets beside them."""
         m = self.materials
         with self.watch.part("evaluate"):
             self._progress.stage("evaluate", len(m.scored))
-            return evaluate(model, self.base, m.task, m.scored, self._progress)
+            found = self._answers(model, m.scored)
+        if with_floor := getattr(m.task, "with_floor", None):
+            with self.watch.part("floor"):
+                found = dataclasses.replace(found, scores=with_floor(found.scores, m.train, m.scored))
+        return found
+
+    def _answers(self, model: Any, examples: Sequence[Example]) -> Evaluation:
+        return evaluate(model, self.base, self.materials.task, examples, self._progress)
 
     def save(self, tuned: Tuned, folder: Path) -> None:
         """Write the trained weights into a folder of their own in `folder`."""

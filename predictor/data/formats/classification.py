@@ -36,17 +36,26 @@ class Columns:
 
 
 class Classification:
-    """`text` and `label`; other columns stay in `extra`. Two text columns are joined by a line break."""
+    """`text` and `label`; other columns stay in `extra`. Several text columns are joined by a line break.
+
+    Args:
+        columns: those to read; None tells them from the rows.
+    """
 
     name = "classification"
     needs = "a text column (text, sentence, review, …) and a label column (label, category, sentiment, …)"
+
+    def __init__(self, columns: Columns | None = None) -> None:
+        self._columns = columns
+        if columns is not None:
+            self.needs = f"the columns {', '.join((*columns.texts, columns.label))}"
 
     def detect(self, sample: Sequence[Any]) -> Guess | None:
         """A claim by the names of two columns; a claim by their values alone counts half."""
         rows = [value for value in sample if isinstance(value, dict)]
         if not rows:
             return None
-        columns, weight = _by_name(rows), 1.0
+        columns, weight = self._columns or _by_name(rows), 1.0
         if columns is None:
             columns, weight = _by_values(rows), 0.5
         if columns is None:

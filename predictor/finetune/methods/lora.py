@@ -10,6 +10,10 @@ from predictor.config import param, split_list
 from predictor.errors import ConfigError
 from predictor.finetune.methods.base import METHODS, Footprint, Shapes
 
+_HEADS = ("score", "classifier")
+_DECODER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+_ENCODER = ("query", "key", "value", "dense", "q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2")
+
 
 @dataclass(frozen=True)
 class LoraSettings:
@@ -36,7 +40,7 @@ class Lora:
         from peft import LoraConfig, get_peft_model
 
         try:
-            return get_peft_model(model, LoraConfig(**lora_arguments(settings)))
+            return get_peft_model(model, LoraConfig(**lora_arguments(settings) | head_arguments(model, settings)))
         except ValueError as error:
             import torch
 
@@ -75,6 +79,25 @@ def lora_arguments(settings: LoraSettings) -> dict[str, Any]:
         "use_rslora": False,
         "use_dora": False,
     }
+
+
+def head_arguments(model: Any, settings: LoraSettings) -> dict[str, Any]:
+    """What is different for a model with a head for classification: the head learns whole, and is saved.
+
+    `all-linear` means the attention and the MLP of its layers there: peft would take a BERT's pooler too.
+    """
+    head = next((name for name in _HEADS if hasattr(model, name)), None)
+    if head is None:
+        return {}
+    names = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
+    found: dict[str, Any] = {"task_type": "SEQ_CLS", "modules_to_save": [head]}
+    if _everything(split_list(settings.target_modules)):
+        layers = next((each for each in (_DECODER, _ENCODER) if names & set(each)), None)
+        if layers is not None:
+            found["target_modules"] = [name for name in layers if name in names]
+    if "pooler" in names:
+        found["exclude_modules"] = ["pooler.dense"]
+    return found
 
 
 def _everything(modules: tuple[str, ...]) -> bool:

@@ -1,0 +1,371 @@
+"""A base model with a head that says which class a text belongs to: load, read texts, say, save, load again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+
+from predictor.errors import ModelError
+from predictor.models.base_model import BaseModel, require_present, tokenizer_of, unloadable
+from predictor.models.device import Device
+from predictor.models.digests import model_digest, weights_digest
+from predictor.probe.batching import batches, pad_id_of, padded
+from predictor.probe.scoring import at_rest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+HEADS: Final = ("score", "classifier")
+"""What transformers calls the head of a decoder and of an encoder. peft saves a head under these names only."""
+_HIDDEN: Final = (512, 256)
+_DROPOUT: Final = 0.1
+_PASS_TOKENS: Final = 8192
+_SETTINGS: Final = "classifier.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRow:
+    """One text as the model reads it, and the position of its class.
+
+    Attributes:
+        prompt_ids: tokens of the text. completion_ids: none, since nothing is said.
+        cut: the text was longer, and its end is left out.
+    """
+
+    id: str
+    prompt_ids: list[int]
+    label: int
+    cut: bool = False
+    completion_ids: list[int] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        """Tokens of the text."""
+        return len(self.prompt_ids)
+
+
+class MlpHead(torch.nn.Sequential):
+    """Input → 512 → 256 → classes, with ReLU and dropout between; weights Xavier-uniform, biases 0.
+
+    Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks", equation 16.
+    """
+
+    def __init__(self, inputs: int, classes: int) -> None:
+        first, second = _HIDDEN
+        super().__init__(
+            torch.nn.Linear(inputs, first), torch.nn.ReLU(), torch.nn.Dropout(_DROPOUT),
+            torch.nn.Linear(first, second), torch.nn.ReLU(), torch.nn.Dropout(_DROPOUT),
+            torch.nn.Linear(second, classes),
+        )  # fmt: skip
+
+
+def load_classifier(source: str, device: Device, labels: Sequence[str], head: str) -> BaseModel:
+    """A base model, decoder or encoder, with a new head; its weights are not drawn before :func:`draw_head`.
+
+    Args:
+        labels: the classes in their order; they stand in the model's configuration.
+        head: `mlp` or `linear`.
+
+    Raises:
+        ModelError: the model is absent, its files are damaged, or it cannot carry a head.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    require_present(source)
+    tokenizer = reader_tokenizer(source)
+    try:
+        with _silent_loading():
+            model = AutoModelForSequenceClassification.from_pretrained(
+                source,
+                num_labels=len(labels),
+                id2label=dict(enumerate(labels)),
+                label2id={label: position for position, label in enumerate(labels)},
+                dtype=getattr(torch, device.dtype_name),
+                attn_implementation=device.attention,
+                use_safetensors=True,
+            )
+    except Exception as error:  # safetensors, torch and transformers each have their own family
+        raise unloadable("weights", source, error) from error
+    _put_head(model, head, len(labels), source)
+    # With it, transformers' own pooling finds the last token of a padded text.
+    model.config.get_text_config().pad_token_id = model.config.pad_token_id = pad_id_of(tokenizer)
+    model.to(device.kind)
+    model.eval()
+    commit = getattr(model.config, "_commit_hash", None)
+    return BaseModel(source, model, tokenizer, weights_digest(source, commit), model_digest(source, commit), device)
+
+
+def reader_tokenizer(source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model that reads texts: padding on the right, and no text can name a special token.
+
+    A decoder is pooled at its last token that is no padding, and where padding is the token that ends a turn, a text
+    that ends in this token's name would be pooled one token early.
+    """
+    tokenizer = tokenizer_of(source)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    tokenizer.padding_side = "right"
+    tokenizer.split_special_tokens = True
+    return tokenizer
+
+
+def is_decoder(model: Any) -> bool:
+    """Whether the model pools the last token, as decoders do, or has a pooling of its own."""
+    return hasattr(_inner(model), "score")
+
+
+def head_of(model: Any) -> Any:
+    """The head of a classifier, whatever a method has wrapped it in."""
+    inner = _inner(model)
+    return next(getattr(inner, name) for name in HEADS if hasattr(inner, name))
+
+
+def draw_head(model: Any) -> None:
+    """Draw the head's weights: Xavier-uniform, biases 0. Call it after the seed is set."""
+    with torch.no_grad():
+        for module in head_of(model).modules():
+            if isinstance(module, torch.nn.Linear):
+                torch.nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    torch.nn.init.zeros_(module.bias)
+
+
+def read_texts(
+    texts: Sequence[str],
+    labels: Sequence[int],
+    ids: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    most: int,
+    around: Sequence[str] | None = None,
+) -> list[LabelledRow]:
+    """Texts as token ids of at most `most`, their ends left out where they are longer.
+
+    Args:
+        around: the text of each in its template; the text inside is cut, not the template. None where there is none.
+    """
+    whole = _token_ids(around or texts, tokenizer, None)
+    longer = [place for place, row in enumerate(whole) if len(row) > most]
+    cut = dict(zip(longer, _shortened(texts, around, longer, tokenizer, most), strict=True))
+    return [
+        LabelledRow(ids[place], cut.get(place, row), labels[place], place in cut) for place, row in enumerate(whole)
+    ]
+
+
+def class_logits(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """Scores of the classes, (rows, classes), in the model's own type.
+
+    A decoder is pooled at the last token of each row that the mask counts, wherever padding stands and whatever token
+    it is made of.
+    """
+    inner = _inner(model)
+    if not is_decoder(model):
+        scores: torch.Tensor = model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return scores
+    places = torch.arange(input_ids.shape[1], device=input_ids.device)
+    last = (attention_mask * places).argmax(dim=1)
+    # With padding on the left the first token is not at position 0.
+    positions = (attention_mask.cumsum(1) - 1).clamp(min=0)
+    states = inner.base_model(
+        input_ids=input_ids, attention_mask=attention_mask, position_ids=positions, use_cache=False
+    ).last_hidden_state
+    pooled: torch.Tensor = inner.score(states[torch.arange(len(last), device=last.device), last])
+    return pooled
+
+
+def class_probabilities(
+    model: Any, tokenizer: Any, rows: Sequence[LabelledRow], *, batch_tokens: int = _PASS_TOKENS, on_batch: Any = None
+) -> np.ndarray:
+    """Probabilities of the classes, (rows, classes), float64, in the order of the rows."""
+    found: dict[int, np.ndarray] = {}
+    pad_id, device = pad_id_of(tokenizer), next(model.parameters()).device
+    lengths = [max(2, row.length) for row in rows]
+    with at_rest(model), torch.inference_mode():
+        for batch in batches(lengths, batch_tokens):
+            ids, mask = padded([rows[place].prompt_ids for place in batch], pad_id, device)
+            scores = class_logits(model, ids, mask).float().softmax(-1).cpu().double().numpy()
+            found |= dict(zip(batch, scores, strict=True))
+            if on_batch is not None:
+                on_batch(len(batch))
+    return np.stack([found[place] for place in range(len(rows))])
+
+
+def save_classifier(model: Any, tokenizer: Any, folder: Path, head: str, template: str) -> None:
+    """Write beside the weights what :func:`load_saved` needs to know: labels, head and template."""
+    config = _inner(model).config
+    labels = [config.id2label[position] for position in range(config.num_labels)]
+    tokenizer.save_pretrained(str(folder))
+    (folder / _SETTINGS).write_text(
+        json.dumps({"labels": labels, "head": head, "template": template}, ensure_ascii=False, indent=1) + "\n",
+        encoding="utf-8",
+    )
+
+
+@dataclass
+class Classifier:
+    """A trained classifier, loaded.
+
+    Attributes:
+        labels: its classes. template: `{text}` and `{class_labels}` around a text; empty for the bare text.
+    """
+
+    model: Any
+    tokenizer: Any
+    labels: list[str]
+    template: str
+    max_length: int = 512
+
+    def predict(self, texts: Sequence[str]) -> list[dict[str, float]]:
+        """Class → probability of each text."""
+        around = None
+        if self.template:
+            classes = ",".join(self.labels)
+            around = [self.template.replace("{class_labels}", classes).replace("{text}", text) for text in texts]
+        rows = read_texts(texts, [0] * len(texts), [""] * len(texts), self.tokenizer, self.max_length, around)
+        found = class_probabilities(self.model, self.tokenizer, rows)
+        return [dict(zip(self.labels, map(float, row), strict=True)) for row in found]
+
+
+def load_saved(folder: str | Path, device: Device, base: str = "") -> Classifier:
+    """The classifier that a fine-tune has left, with all weights or as an adapter with its head.
+
+    Args:
+        base: folder or hub id of the base model that the adapter belongs to; empty for the one that it names.
+
+    Raises:
+        ModelError: the folder holds none, or the base is absent or another.
+    """
+    folder = Path(folder)
+    try:
+        told = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
+        labels, head, template = told["labels"], told["head"], told["template"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"the folder holds no classifier ({type(error).__name__}: {error})",
+            where=str(folder),
+            rule=f"what a fine-tune of task=classification leaves: weights, tokenizer and {_SETTINGS}",
+        ) from error
+    adapter = (folder / "adapter_config.json").is_file()
+    if adapter:
+        from peft import PeftModel
+
+        source = (
+            base or json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+        )
+        loaded = load_classifier(str(source), device, labels, head)
+        try:
+            model = PeftModel.from_pretrained(loaded.model, str(folder))
+        except (RuntimeError, ValueError, OSError) as error:
+            raise unloadable("adapter", str(folder), error) from error
+    else:
+        loaded = load_classifier(str(folder), device, labels, head)
+        _load_head(loaded.model, folder)
+        model = loaded.model
+    model.eval()
+    return Classifier(model, loaded.tokenizer, labels, template, limit_of(loaded.model.config, loaded.tokenizer))
+
+
+def limit_of(config: Any, tokenizer: Any, most: int = 512) -> int:
+    """Tokens of a text that the model can read, `most` at most."""
+    places = getattr(config.get_text_config(), "max_position_embeddings", None) or most
+    return int(min(most, places, tokenizer.model_max_length))
+
+
+def _load_head(model: Any, folder: Path) -> None:
+    """The weights of a head that transformers does not know, from the file in which it has left them."""
+    from safetensors import safe_open
+
+    name = next(name for name in HEADS if hasattr(model, name))
+    files = sorted(folder.glob("*.safetensors"))
+    found: dict[str, torch.Tensor] = {}
+    for file in files:
+        with safe_open(file, "pt") as tensors:
+            found |= {
+                key[len(name) + 1 :]: tensors.get_tensor(key) for key in tensors.keys() if key.startswith(name + ".")
+            }
+    try:
+        head_of(model).load_state_dict(found)
+    except RuntimeError as error:
+        raise unloadable("head", str(folder), error) from error
+
+
+def _put_head(model: Any, head: str, classes: int, source: str) -> None:
+    name = next((name for name in HEADS if hasattr(model, name)), None)
+    if name is None:
+        raise ModelError(
+            "the model cannot carry a head for classification",
+            where=source,
+            rule=f"its AutoModelForSequenceClassification has its head under {' or '.join(HEADS)}",
+            fix="use method=sft, by which the model writes the label",
+        )
+    old = getattr(model, name)
+    linear = next(module for module in old.modules() if isinstance(module, torch.nn.Linear))
+    inputs, like = linear.in_features, linear.weight
+    if isinstance(old, torch.nn.Linear):
+        made: torch.nn.Module = (
+            MlpHead(inputs, classes) if head == "mlp" else torch.nn.Linear(inputs, classes, bias=old.bias is not None)
+        )
+    elif head == "linear":
+        return  # the model's own
+    else:
+        made = _FirstToken(inputs, classes)
+    setattr(model, name, made.to(device=like.device, dtype=like.dtype))
+
+
+class _FirstToken(MlpHead):
+    """For encoders whose head pools: the first token's state."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Scores of the classes from (rows, tokens, hidden) or (rows, hidden)."""
+        scores: torch.Tensor = super().forward(input[:, 0] if input.dim() == 3 else input)
+        return scores
+
+
+def _inner(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _token_ids(texts: Sequence[str], tokenizer: Any, most: int | None) -> list[list[int]]:
+    if not texts:
+        return []
+    told = {"truncation": True, "max_length": most} if most else {}
+    ids: list[list[int]] = tokenizer(list(texts), split_special_tokens=True, **told)["input_ids"]
+    return ids
+
+
+def _shortened(
+    texts: Sequence[str], around: Sequence[str] | None, places: Sequence[int], tokenizer: Any, most: int
+) -> list[list[int]]:
+    """The rows at `places`, with as much of the text as fits."""
+    chosen = [texts[place] for place in places]
+    if around is None:
+        return _token_ids(chosen, tokenizer, most)
+    made = []
+    for place, text in zip(places, chosen, strict=True):
+        before, _, after = around[place].partition(text)
+        head = _token_ids([before], tokenizer, None)[0]
+        tail = tokenizer(after, add_special_tokens=False, split_special_tokens=True)["input_ids"] if after else []
+        room = max(0, most - len(head) - len(tail))
+        inside = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"][:room]
+        made.append([*head, *inside, *tail][:most])
+    return made
+
+
+class _silent_loading:
+    """transformers warns that the head is new, which it is meant to be."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self._level = logging.get_verbosity()
+        logging.set_verbosity_error()
+
+    def __exit__(self, *exc: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self._level)
