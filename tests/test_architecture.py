@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "table": {"config", "schema"},
     "meta": {"config", "schema", "probe", "table"},
     "registry": {"schema", "table", "meta"},
-    "report": {"schema", "table", "meta"},
+    "report": {"schema", "metrics", "table", "meta"},
     "sweep": {"config", "schema", "table", "probe", "tasks", "models", "trial"},
 }
 """Room → the rooms that its files may import, at the top or inside functions."""

@@ -43,7 +43,7 @@ class ClassTrainer(Trainer):
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
-        # The loss is divided by the rows of the whole step here, as transformers does it for models that take the number.
+        # The loss is divided by the rows of the whole step, as for models that are given their number.
         self.model_accepts_loss_kwargs = True
         self._total_train_tokens = 0
         self._pass_tokens = pass_tokens

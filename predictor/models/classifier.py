@@ -285,9 +285,8 @@ def _load_head(model: Any, folder: Path) -> None:
     found: dict[str, torch.Tensor] = {}
     for file in files:
         with safe_open(file, "pt") as tensors:
-            found |= {
-                key[len(name) + 1 :]: tensors.get_tensor(key) for key in tensors.keys() if key.startswith(name + ".")
-            }
+            keys = [key for key in tensors.keys() if key.startswith(name + ".")]  # noqa: SIM118 - it is no mapping
+            found |= {key[len(name) + 1 :]: tensors.get_tensor(key) for key in keys}
     try:
         head_of(model).load_state_dict(found)
     except RuntimeError as error:
@@ -349,6 +348,9 @@ def _shortened(
     for place, text in zip(places, chosen, strict=True):
         before, _, after = around[place].partition(text)
         head = _token_ids([before], tokenizer, None)[0]
+        if head and head[-1] == tokenizer.sep_token_id:
+            made.append(_token_ids([around[place]], tokenizer, most)[0])  # an encoder closes what it reads
+            continue
         tail = tokenizer(after, add_special_tokens=False, split_special_tokens=True)["input_ids"] if after else []
         room = max(0, most - len(head) - len(tail))
         inside = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"][:room]

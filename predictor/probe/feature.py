@@ -73,7 +73,7 @@ def feature(
 
 
 def measure(tier: str, observed: Any, kind: str = "") -> dict[str, float]:
-    """Every feature of one tier, and of one kind of rows, from what that tier observed: finite, or NaN where the value does not exist."""
+    """Every feature of one tier and kind from what that tier observed: finite, or NaN where there is no value."""
     values = {}
     with np.errstate(all="ignore"):  # what is not finite becomes NaN, which the catalog documents
         for name, entry in FEATURES:

@@ -26,7 +26,7 @@ LABELLED: Final = "labelled"
 """Features that only rows with class labels have."""
 ROWS: Final = 2000
 """Rows that simple models look at; the share of classes is counted over all."""
-ENCODED: Final = 512
+ENCODED: Final = 256
 """Rows, and as many of the development slice at most, that are encoded for a linear model."""
 _FOLDS: Final = 5
 _NO_SLICE: Final = "the development slice is empty"
@@ -143,7 +143,7 @@ def minority_rows(seen: Agreement) -> float:
     unit="fraction",
     meaning="how often a bag of words that has seen the other rows gives a row its label",
     source=_CV,
-    nan="too few rows of each class",
+    nan="fewer than ten rows, or hardly any but of one class",
 )
 def bag_of_words_agreement(seen: Agreement) -> float:
     return seen.agreement
@@ -155,7 +155,7 @@ def bag_of_words_agreement(seen: Agreement) -> float:
     unit="fraction",
     meaning="the share of rows whose label a bag of words takes for wrong",
     source="confident learning, Northcutt et al. 2021, with TF-IDF and logistic regression",
-    nan="too few rows of each class",
+    nan="fewer than ten rows, or hardly any but of one class",
 )
 def doubtful_label_rate(seen: Agreement) -> float:
     return seen.doubtful
@@ -192,7 +192,7 @@ def bag_of_words_dev_recall(seen: Agreement) -> float:
     unit="fraction",
     meaning="how often a linear model on sentence embeddings gives a row its label that has seen the other rows",
     source=_CV,
-    nan="too few rows of each class",
+    nan="fewer than ten rows, or hardly any but of one class",
 )
 def embedding_agreement(seen: Agreement) -> float:
     return seen.agreement
@@ -204,7 +204,7 @@ def embedding_agreement(seen: Agreement) -> float:
     unit="fraction",
     meaning="the share of rows whose label a linear model on sentence embeddings takes for wrong",
     source="confident learning, Northcutt et al. 2021, with logistic regression on embeddings",
-    nan="too few rows of each class",
+    nan="fewer than ten rows, or hardly any but of one class",
 )
 def embedding_doubtful_rate(seen: Agreement) -> float:
     return seen.doubtful
@@ -214,7 +214,7 @@ def embedding_doubtful_rate(seen: Agreement) -> float:
     tier="embed",
     kind=LABELLED,
     unit="fraction",
-    meaning="how much of the development slice a linear model on sentence embeddings gets right that has learnt the rows",
+    meaning="how much of the development slice a linear model on sentence embeddings of these rows gets right",
     source="logistic regression on frozen embeddings, Alain and Bengio 2016, linear classifier probes",
     nan=_NO_SLICE,
     baseline="embedding_only",
@@ -270,18 +270,21 @@ def _agreement(
 
 def _within(make: Callable[[], Any], inputs: Any, labels: np.ndarray, classes: int) -> tuple[float, float]:
     """Agreement and doubt, both by models that have not seen the row."""
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import KFold, StratifiedKFold
 
-    folds = min(_FOLDS, int(np.bincount(labels).min()))
-    if folds < 2:
+    if len(labels) < 2 * _FOLDS:
         return math.nan, math.nan
+    # A class of fewer rows than there are folds cannot be in all of them.
+    kind = StratifiedKFold if np.bincount(labels).min() >= _FOLDS else KFold
     probabilities = np.zeros((len(labels), classes))
     take = inputs.__getitem__ if isinstance(inputs, np.ndarray) else lambda rows: [inputs[row] for row in rows]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a fold that has not converged is a rough model all the same
-        for seen, left in StratifiedKFold(folds, shuffle=True, random_state=0).split(labels, labels):
+        for seen, left in kind(_FOLDS, shuffle=True, random_state=0).split(labels, labels):
+            if len(np.unique(labels[seen])) < 2:
+                return math.nan, math.nan
             model = make().fit(take(seen), labels[seen])
-            probabilities[left] = model.predict_proba(take(left))
+            probabilities[np.ix_(left, model.classes_)] = model.predict_proba(take(left))
     agreement = float(np.mean(probabilities.argmax(1) == labels))
     from cleanlab.filter import find_label_issues
 

@@ -116,7 +116,7 @@ def read(examples: Sequence[Example], task: Task, most: int = READ_ROWS, dev: Se
 
 
 def prompt_text(example: Example, task: Task) -> str:
-    """What a reader reads: the turns before the answer, without chat markup, or the text alone of a task that has one."""
+    """What a reader reads: the turns before the answer, without chat markup; of a task that has one, the text alone."""
     plain = getattr(task, "plain_text", None)
     if plain is not None:
         return str(plain(example))

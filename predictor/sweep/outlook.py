@@ -130,7 +130,8 @@ def look_ahead(
         sampler: a fresh one, which is used up.
     """
     for base_model in plan.base_models:
-        identify.base(base_model)  # should it have to be fetched, workers find it afterwards
+        kind = plan.config(plan.datasets[0], base_model, plan.seeds[0], {}).base_kind
+        identify.base(base_model, kind)  # should it have to be fetched, workers find it afterwards
     progress.stage("check the plan", len(plan.contexts))
     for dataset, base_model in plan.contexts:
         identify(plan.config(dataset, base_model, plan.seeds[0], {}))

@@ -197,7 +197,7 @@ def _files(name: str, where: str) -> list[str]:
 
 
 def _made_of(entry: Mapping[str, Any], where: str) -> Iterator[str]:
-    """The datasets of `of`, each written like any entry; spoilt with each dial and each seed where the entry says how."""
+    """The datasets of `of`, each written like any entry; spoilt with each dial and seed where the entry says how."""
     _check_keys(entry, {SPOIL, "dial", "seed", "of"} if SPOIL in entry else {"of"}, where)
     if not entry.get("of"):
         raise ConfigError("the entry names no dataset", where=where, rule=_RULE, fix="of: FILE")

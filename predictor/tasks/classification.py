@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-
-import numpy as np
 
 from predictor.config import param, split_list
 from predictor.data.example import Example, Message
 from predictor.errors import ConfigError, DataError
-from predictor.metrics.classification import UNKNOWN, codes, confusion, macro
 from predictor.schema.targets import Target
 from predictor.tasks.base import TaskScores, register
+from predictor.tasks.class_scores import class_scores
 
 TEMPLATE: Final = (
     'Please carefully read the following reference text:"{text}", and determine which of the following categories it '
@@ -208,7 +206,7 @@ class Classification:
         return class_scores(truth, answers, self.labels or tuple(_in_order(set(truth))))
 
     def with_floor(self, scores: TaskScores, train: Sequence[Example], scored: Sequence[Example]) -> TaskScores:
-        """The scores, and beside them what the majority class and a bag of words reach; see `predictor/tasks/floor.py`."""
+        """The scores, and beside them what the majority class and a bag of words reach: `predictor/tasks/floor.py`."""
         from predictor.tasks.floor import with_floor
 
         return with_floor(scores, self, train, scored)
@@ -216,21 +214,6 @@ class Classification:
     def row(self, example: Example, answer: str, scores: Mapping[str, float]) -> dict[str, object]:
         """Text, class, predicted class and whether they are the same."""
         return {"text": self.plain_text(example), "label": self.target(example), "answer": answer, **scores}
-
-
-def class_scores(truth: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> TaskScores:
-    """Accuracy, the macro averages and the share of answers that name no class."""
-    right, said = codes(truth, labels), codes(answers, labels)
-    hits, unnamed = (right == said).astype(float), (said == UNKNOWN).astype(float)
-
-    def averaged(which: int) -> Callable[[np.ndarray], float]:
-        return lambda rows: macro(confusion(right[rows], said[rows], len(labels)))[which]
-
-    resample = {f"macro_{name}": averaged(which) for which, name in enumerate(("precision", "recall", "f1"))}
-    everything = np.arange(len(right))
-    values = {"accuracy": float(hits.mean()), "unnamed": float(unnamed.mean())}
-    values |= {name: statistic(everything) for name, statistic in resample.items()}
-    return TaskScores(values, {"accuracy": hits.tolist(), "unnamed": unnamed.tolist()}, resample)
 
 
 def _in_order(labels: set[str]) -> list[str]:

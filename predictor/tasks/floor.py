@@ -8,17 +8,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol
 
 from predictor.data.example import Example
-from predictor.metrics.classification import codes
 from predictor.tasks.base import TaskScores
-from predictor.tasks.classification import Classification, class_scores
+from predictor.tasks.class_scores import class_scores
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+
+class LabelledTask(Protocol):
+    """What is asked of a task."""
+
+    labels: tuple[str, ...] | None
+    """The classes in their order; None when no data has told them."""
+
+    def plain_text(self, example: Example) -> str:
+        """What a reader reads."""
+        ...
+
+    def target(self, example: Example) -> str:
+        """The class."""
+        ...
+
 
 MOST_ROWS = 50_000
 """Rows that the bag of words learns from at most; the first ones."""
@@ -36,7 +49,7 @@ def bag_of_words() -> Pipeline:
 
 
 def with_floor(
-    scores: TaskScores, task: Classification, train: Sequence[Example], scored: Sequence[Example]
+    scores: TaskScores, task: LabelledTask, train: Sequence[Example], scored: Sequence[Example]
 ) -> TaskScores:
     """The scores of a fine-tune, and beside them what the majority class and the bag of words reach.
 
@@ -62,7 +75,7 @@ def with_floor(
     )
 
 
-def bag_of_words_says(task: Classification, train: Sequence[Example], asked: Sequence[Example]) -> list[str]:
+def bag_of_words_says(task: LabelledTask, train: Sequence[Example], asked: Sequence[Example]) -> list[str]:
     """The classes that a bag of words gives to texts, learnt from other rows; of one class only, that class."""
     train = train[:MOST_ROWS]
     learnt = [task.target(example) for example in train]
@@ -71,8 +84,3 @@ def bag_of_words_says(task: Classification, train: Sequence[Example], asked: Seq
     model: Any = bag_of_words()
     model.fit([task.plain_text(example) for example in train], learnt)
     return [str(label) for label in model.predict([task.plain_text(example) for example in asked])]
-
-
-def truths(task: Classification, examples: Sequence[Example]) -> np.ndarray:
-    """Positions of the right classes among the task's, (n,)."""
-    return codes([task.target(example) for example in examples], task.labels or ())

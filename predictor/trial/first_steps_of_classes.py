@@ -98,7 +98,7 @@ class FirstStepsOfClasses:
         self._started = time.perf_counter() - self.seconds
 
     def trace(self) -> Trace:
-        """What was seen, for the features of the train tier; everyday text is not looked at, a head has no say in it."""
+        """What was seen, for the features of the train tier; a head has nothing to say of everyday text."""
         return self._recorder.trace(
             dev_loss_before=self._loss(self._before) if self._before is not None else math.nan,
             dev_after=self._after,

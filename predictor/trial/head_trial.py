@@ -16,7 +16,6 @@ from predictor.finetune.learning import Learning
 from predictor.finetune.methods import METHODS
 from predictor.finetune.plan import TrainingPlan, plan_training
 from predictor.finetune.train import Tuned
-from predictor.metrics.classification import codes
 from predictor.models.answers import Evaluation
 from predictor.models.base_model import BaseModel
 from predictor.models.classifier import (
@@ -30,7 +29,8 @@ from predictor.models.classifier import (
 )
 from predictor.models.device import detect
 from predictor.models.room import room
-from predictor.tasks.classification import OFF, TEMPLATE, Classification, class_scores
+from predictor.tasks.class_scores import class_scores, codes
+from predictor.tasks.classification import OFF, TEMPLATE, Classification
 from predictor.trial.first_steps_of_classes import FirstStepsOfClasses
 from predictor.trial.measured import Features
 from predictor.trial.sources import ready_base
@@ -40,7 +40,8 @@ from predictor.trial.trial import Trial
 class HeadTrial(Trial):
     """One fine-tune of a decoder or an encoder with a head for classification, or the probe that stands for it.
 
-    The tier `forward` has nothing to say of it: what the untouched base makes of the texts is seen by the linear model of the tier `embed`.
+    The tier `forward` has nothing to say of it: what can be told of the texts before any training, the linear model of
+    the tier `embed` tells.
     """
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from predictor.config import Expression
-from predictor.data import Dataset, hold_out, load, subsample
+from predictor.data import Dataset, hold_out, load, split_evaluation, subsample
 from predictor.data.example import Example
 from predictor.data.formats.base import Format
 from predictor.data.sources import TEST, VALIDATION
@@ -48,7 +48,8 @@ def parts_of(
     """Scored is the test part of the source, development its validation part; what is missing is held out of train.
 
     What is held out is the same for every seed of a fine-tune, so that seeds and methods can be compared row by row.
-    An expression has the parts of its first file: a spoilt dataset is scored on rows that are not.
+    An expression has the parts of its first file, so that a spoilt dataset is scored on rows that are not; its
+    development rows are taken from the test part where there is no validation part.
 
     Args:
         learnable: rows of the training part that the task can use.
@@ -68,6 +69,9 @@ def parts_of(
         unusable += refused if part == TEST or TEST not in loaded else []
     train: Sequence[Example] = learnable
     notes = []
+    if isinstance(source, Expression) and TEST in rows and VALIDATION not in rows:
+        # Rows held out of a spoilt dataset would be spoilt too.
+        rows[TEST], rows[VALIDATION] = split_evaluation(rows[TEST], eval_limit, dev_limit)
     scored_part = TEST if TEST in rows else VALIDATION
     if scored_part not in rows:
         train, rows[scored_part] = hold_out(train, HELD_OUT, 0, stratum)

@@ -1,4 +1,4 @@
-"""`slice:rows=0-63:DATASET`: some of the rows, articles or passages of a dataset, or rows drawn from it."""
+"""`slice:rows=0-63:DATASET`: some of the rows, articles or passages of a dataset, drawn rows, or short ones."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from predictor.data.operators.options import Options
 from predictor.data.split import group_of
 from predictor.errors import ConfigError, DataError
 
-_BY: Final = ("rows", "articles", "passages", "size")
-_RULE: Final = "one of rows=FIRST-LAST, articles=FIRST-LAST, passages=FIRST-LAST or size=ROWS (with seed=)"
+_BY: Final = ("rows", "articles", "passages", "words", "size")
+_RULE: Final = (
+    "one of rows=FIRST-LAST, articles=FIRST-LAST, passages=FIRST-LAST, words=FEWEST-MOST or size=ROWS (with seed=)"
+)
 
 
 def cut(expression: Expression, made: Callable[[Expression | str], Rows]) -> Rows:
@@ -46,6 +48,15 @@ def _spanned(expression: Expression, by: str, span: tuple[int, int], rows: Rows)
     if by == "rows":
         _within(expression, by, last + 1, len(rows))
         return list(rows.rows[first : last + 1])
+    if by == "words":
+        kept = [row for row in rows.rows if first <= len(_text(row.example).split()) <= last]
+        if not kept:
+            raise DataError(
+                f"no row has {first} to {last} words",
+                where=expression.text,
+                rule="counted are the words of the text, or of the question, or of the prompt, between white space",
+            )
+        return kept
     name = _article if by == "articles" else group_of
     named = [(name(row.example), row) for row in rows.rows]
     order = dict.fromkeys(each for each, _ in named if each)
@@ -59,6 +70,10 @@ def _spanned(expression: Expression, by: str, span: tuple[int, int], rows: Rows)
     _within(expression, by, last + 1, len(order))
     chosen = set(list(order)[first : last + 1])
     return [row for each, row in named if each in chosen]
+
+
+def _text(example: Example) -> str:
+    return example.text or example.question or " ".join(message.content for message in example.messages)
 
 
 def _article(example: Example) -> str:
