@@ -70,3 +70,54 @@ def write_base(folder: Path, *, hidden: int = 32, layers: int = 2) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def write_encoder(folder: Path) -> Path:
+    """A BERT of a few thousand weights with its own tokenizer, as `save_pretrained` writes it."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    words = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    words.train_from_iterator(
+        [text for text, _ in labelled_rows(64)], trainers.WordPieceTrainer(vocab_size=200, special_tokens=specials)
+    )
+    ends = [("[CLS]", words.token_to_id("[CLS]")), ("[SEP]", words.token_to_id("[SEP]"))]
+    words.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+    torch.manual_seed(0)
+    model = BertModel(
+        BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=64,
+            initializer_range=0.1,
+            attention_probs_dropout_prob=0.0,
+        )
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def labelled_rows(count: int, start: int = 0) -> list[tuple[str, str]]:
+    """`count` pairs of a text and its class, `town` or `name`, which one of its words tells; every text is another."""
+    rows = []
+    for i in range(start, start + count):
+        town = i % 2 == 0
+        word = _PLACES[(i // 2) % 8] if town else _PEOPLE[(i // 2) % 8]
+        rows.append((f"{word} {word} {word} in note {i}", "town" if town else "name"))
+    return rows
+
+
+def write_labelled(path: Path, rows: Sequence[tuple[str, str]]) -> Path:
+    """The rows as JSON Lines of `text` and `label`."""
+    path.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows))
+    return path

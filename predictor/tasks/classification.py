@@ -200,7 +200,7 @@ class Classification:
         if not examples or len(answers) != len(examples):
             raise DataError(
                 f"{len(answers)} answers cannot be scored against {len(examples)} texts",
-                rule="one answer for each text, and at least one text",
+                rule="one answer for each question, which is a text here, and at least one question",
             )
         truth = [self.target(example) for example in examples]
         return class_scores(truth, answers, self.labels or tuple(_in_order(set(truth))))
