@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 class Learning(Protocol):
     """What is learnt from rows, and how a step's loss comes of them."""
 
-    trainer: type[Any]
-    """The class of trainer; it takes `pass_tokens`."""
-    metric: str | None
-    """By which evaluations the outcome is chosen: `loss`, a score, or None where only early stopping chooses."""
+    @property
+    def trainer(self) -> type[Any]:
+        """The class of trainer; it takes `pass_tokens`."""
+        ...
+
+    @property
+    def metric(self) -> str | None:
+        """By which evaluations the outcome is chosen: `loss`, a score, or None where only early stopping chooses."""
+        ...
 
     def begin(self, model: Any) -> None:
         """Draw weights of its own; the seed was set right before."""

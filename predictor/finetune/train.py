@@ -91,10 +91,10 @@ def train(
     from predictor.finetune.snapshot import claims
     from predictor.finetune.watch import Watch
 
-    learning = learning or Answers()
+    how: Learning = Answers() if learning is None else learning
     # Before a method draws any weights: they are part of the result.
     set_seed(seed)
-    learning.begin(base.model)
+    how.begin(base.model)
     model = METHODS.get(hp.method.name).apply(base.model, hp.method.settings)
     folder = None
     if checkpoints is not None:
@@ -110,18 +110,18 @@ def train(
             stack.enter_context(folder.held())
         stopping = None
         patience = hp.training.early_stopping_patience
-        if dev_rows and (patience or learning.metric):
+        if dev_rows and (patience or how.metric):
             scratch = folder.scratch if folder else Path(temporary)
-            stopping = EarlyStopping(patience, scratch, learning.metric or "loss")
+            stopping = EarlyStopping(patience, scratch, how.metric or "loss")
         trainer = make_trainer(
-            learning.trainer,
+            how.trainer,
             folder,
             ledger,
             observer,
             stopping,
             model=model,
             pass_tokens=plan.pass_tokens,
-            **learning.arguments(arguments, base, rows, dev_rows),
+            **how.arguments(arguments, base, rows, dev_rows),
             processing_class=base.tokenizer,
             # In this order: what was looked at and decided in a step is part of its checkpoint.
             callbacks=[watch, *([stopping] if stopping else [])],

@@ -89,6 +89,7 @@ def sweep(
 
 
 def _sweep(config: SweepConfig, plan: Plan, run: TrackedRun, progress: Progress, watch: Stopwatch) -> SweepResult:
+    from predictor.report.results import write_results
     from predictor.sweep import EXECUTORS
     from predictor.sweep.driver import drive
     from predictor.sweep.live_table import LiveTable
@@ -96,6 +97,7 @@ def _sweep(config: SweepConfig, plan: Plan, run: TrackedRun, progress: Progress,
     from predictor.tracking import read_records, spool
     from predictor.tracking.lease import reap
     from predictor.tracking.store import prepare_for_many
+    from predictor.tracking.tables import read_hits
 
     uri = str(run.client.tracking_uri)
     prepare_for_many(uri)
@@ -159,6 +161,9 @@ def _sweep(config: SweepConfig, plan: Plan, run: TrackedRun, progress: Progress,
             progress.note(line)
         live.write(run.artifacts)
     live.close(tally)
+    complete = [each for each in read_records([name], tracking_uri=uri) if each.config_hash in live.identities]
+    hits = {each.run_id: read_hits(run.client, each.run_id) for each in complete} if plan.compares_methods else {}
+    write_results(run.artifacts, complete, hits, headline_of(plan).name)
     run.finish(metrics=live.metrics(tally, watch.total))
     return SweepResult(outlook, run.run_id, tally, watch.total)
 

@@ -259,7 +259,7 @@ def load_saved(folder: str | Path, device: Device, base: str = "") -> Classifier
         )
         loaded = load_classifier(str(source), device, labels, head)
         try:
-            model = PeftModel.from_pretrained(loaded.model, str(folder))
+            model: Any = PeftModel.from_pretrained(loaded.model, str(folder))
         except (RuntimeError, ValueError, OSError) as error:
             raise unloadable("adapter", str(folder), error) from error
     else:

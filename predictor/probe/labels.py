@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import typing
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,9 +46,9 @@ class LabelledTask(Protocol):
         ...
 
 
-def is_labelled(task: Any) -> bool:
-    """Whether a task's rows are texts with class labels."""
-    return hasattr(task, "plain_text")
+def labelled(task: Any) -> LabelledTask | None:
+    """The task, where its rows are texts with class labels."""
+    return typing.cast(LabelledTask, task) if hasattr(task, "plain_text") else None
 
 
 @dataclass(frozen=True)

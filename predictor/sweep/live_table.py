@@ -65,6 +65,11 @@ class LiveTable:
             except (PredictorError, OSError) as error:  # the table is a comfort; the runs are what counts
                 self._progress.note(f"{FILE} could not be written: {masked(error)}")
 
+    @property
+    def identities(self) -> set[str]:
+        """The fine-tunes that are complete, whoever has made them."""
+        return {each.job.identity for each in self._outcomes if each.status in ("finished", "done")}
+
     def write(self, folder: Path) -> None:
         """The CSV as an artifact of the sweep."""
         (folder / FILE).write_text(self._text(), encoding="utf-8")

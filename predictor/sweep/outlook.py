@@ -9,7 +9,7 @@ from predictor.progress import Progress
 from predictor.schema import RunRecord, keys
 from predictor.schema.targets import Target
 from predictor.sweep.driver import CRASHES, Standing
-from predictor.sweep.plan import Plan
+from predictor.sweep.plan import METHOD, Plan
 from predictor.sweep.samplers import Interest, Point, Sampler, Seen
 from predictor.tasks import TASKS, headline_target
 from predictor.trial.config import FinetuneConfig
@@ -196,7 +196,10 @@ def standings(records: Sequence[RunRecord], *, retry: bool) -> dict[str, Standin
 
 def _seen(records: Sequence[RunRecord]) -> list[Seen]:
     return [
-        Seen(Point(record.dataset, record.base_model, record.hp), record.scores[TASKS.get(record.task).headline])
+        Seen(
+            Point(record.dataset, record.base_model, {**record.hp, METHOD: record.method}),
+            record.scores[TASKS.get(record.task).headline],
+        )
         for record in records
         if record.ineligible(f"{keys.SCORE}{TASKS.get(record.task or 'qa').headline}") is None
     ]

@@ -8,12 +8,14 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from predictor.catalog import did_you_mean
 from predictor.config import (
     LAB,
     Expression,
+    Parameter,
+    all_parameters,
     canonical_hash,
     coerce,
     flatten,
@@ -23,10 +25,13 @@ from predictor.config import (
 )
 from predictor.config.names import SPOIL
 from predictor.errors import ConfigError
+from predictor.finetune.methods import METHODS
+from predictor.finetune.settings import Hyperparameters
 from predictor.schema import HpValue
 from predictor.sweep.space import Choices, Range, Space, combinations, read_space
 from predictor.trial.config import FinetuneConfig, finetune_config, hyperparameters_of
 
+METHOD: Final = "method"
 _SET_BY_LISTS = {"dataset": "datasets", "seed": "seeds", "base_model": "base_models"}
 _LISTS = ("datasets", "hp", "seeds", "base_models")
 _MARKS = "*?["
@@ -59,6 +64,12 @@ class Plan:
     def contexts(self) -> list[tuple[str, str]]:
         """(dataset, base model), in the plan's order."""
         return list(itertools.product(self.datasets, self.base_models))
+
+    @property
+    def compares_methods(self) -> bool:
+        """Whether more than one method is tried."""
+        methods = self.space.get(METHOD)
+        return isinstance(methods, Choices) and len(set(methods.values)) > 1
 
     @property
     def has_ranges(self) -> bool:
@@ -100,10 +111,11 @@ def read_plan(path: str) -> Plan:
         raise ConfigError("no plan was given", where="-P plan", rule=rule, fix="-P plan=FILE.yaml")
     content = read_mapping(path, rule, "the plan")
     fixed = _fixed({name: value for name, value in content.items() if name not in _LISTS}, path)
+    hp = content.get("hp") or {}
     datasets = list(_datasets(_list(content, "datasets", path), path))
     plan = Plan(
         datasets=tuple(name for name, _ in datasets),
-        space=read_space(content.get("hp") or {}, f"{path}, hp", hyperparameters_of(str(fixed.get("method", "lora")))),
+        space=read_space(hp, f"{path}, hp", _known_hp(hp, fixed)),
         seeds=tuple(_whole(seed, path) for seed in _list(content, "seeds", path, [1])),
         base_models=tuple(str(name) for name in _list(content, "base_models", path, [LAB])),
         fixed=fixed,
@@ -114,7 +126,11 @@ def read_plan(path: str) -> Plan:
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:
             raise ConfigError(f"{name} names {twice} twice", where=path, rule="each once")
-    plan.config(plan.datasets[0], plan.base_models[0], plan.seeds[0], {})
+    methods = plan.space.get(METHOD)
+    for method in methods.values if isinstance(methods, Choices) else ():
+        METHODS.get(str(method), where=f"{path}, hp.method")
+    first = next(plan.combinations(), {}) if not plan.has_ranges else {}
+    plan.config(plan.datasets[0], plan.base_models[0], plan.seeds[0], first if METHOD in plan.space else {})
     return plan
 
 
@@ -136,6 +152,13 @@ def _fixed(content: Mapping[str, Any], path: str) -> dict[str, Any]:
             )
         fixed[name] = coerce(known[name], entry.value, entry.where)
     return fixed
+
+
+def _known_hp(hp: Any, fixed: Mapping[str, Any]) -> Mapping[str, Parameter]:
+    """The hyperparameters that a plan may vary: of its one method, or of all methods and the method itself."""
+    if isinstance(hp, Mapping) and METHOD in hp:
+        return all_parameters(Hyperparameters)
+    return hyperparameters_of(str(fixed.get(METHOD, "lora")))
 
 
 def _hint(name: str, known: list[str]) -> str:

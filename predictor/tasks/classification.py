@@ -71,7 +71,7 @@ class Classification:
     """
 
     name = "classification"
-    targets = (
+    targets: tuple[Target, ...] = (
         _fraction("accuracy", "the share of texts whose class is found", "bernoulli"),
         _fraction("macro_f1", "F1 averaged over classes, so that a rare one counts as much", "bootstrap"),
         _fraction("macro_precision", "the share of right ones among the texts called a class, averaged", "bootstrap"),

@@ -86,8 +86,8 @@ class HeadTrial(Trial):
         plan = plan_training(
             training, len(self.rows), base.device, dev_rows=len(self.dev_rows), evaluations=round(training.epochs)
         )
-        fitting = fit(plan, base.model.config, self.hp, rows, base.device, room(base.device))
-        if note := told(fitting, base.model.config, self.hp, rows, base.device):
+        fitting = fit(plan, base.model.config, self.hp, cast(Any, rows), base.device, room(base.device))
+        if note := told(fitting, base.model.config, self.hp, cast(Any, rows), base.device):
             self._progress.note(note)
         return fitting
 

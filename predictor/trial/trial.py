@@ -29,7 +29,7 @@ from predictor.models.render import RenderedRow, render_rows, within_length
 from predictor.models.room import room
 from predictor.models.shelf import Loan, borrow
 from predictor.probe import Encoder, answer_marks, embed_features, forward_features, static_features, train_features
-from predictor.probe.labels import is_labelled, label_embed_features, label_features
+from predictor.probe.labels import label_embed_features, label_features, labelled
 from predictor.progress import SILENT, Progress
 from predictor.schema import DatasetUse, RunRecord, encode, keys
 from predictor.schema.families import family_of
@@ -307,12 +307,12 @@ class Trial:
     def _static(self, rows: Sequence[Example]) -> Features:
         m = self.materials
         features = static_features(rows, m.task, dev=m.dev)
-        return features | (label_features(rows, m.task, m.dev) if is_labelled(m.task) else {})
+        return features | (label_features(rows, task, m.dev) if (task := labelled(m.task)) else {})
 
     def _embed(self, rows: Sequence[Example], encoder: Encoder) -> Features:
         m = self.materials
         features = embed_features(rows, m.task, encoder, m.scored)
-        return features | (label_embed_features(rows, m.task, encoder, m.dev) if is_labelled(m.task) else {})
+        return features | (label_embed_features(rows, task, encoder, m.dev) if (task := labelled(m.task)) else {})
 
     def _forward(self, base: BaseModel) -> Features:
         m = self.materials

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from benchmarks.tiny import labelled_rows, write_encoder, write_labelled
 from predictor.errors import ConfigError, ModelError
 from predictor.flows.finetune import finetune
 from predictor.flows.probe import probe_dataset
+from predictor.flows.sweep import SweepConfig, sweep
 from predictor.models.classifier import load_saved
 from predictor.models.device import detect
 from predictor.trial.config import FinetuneConfig, finetune_config
@@ -67,7 +69,7 @@ def test_a_fine_tune_leaves_scores_floor_figures_and_a_model_that_says_the_same(
 def test_an_encoder_writes_no_answers_and_a_decoder_may_say_the_label(
     config: FinetuneConfig, tiny_base: Path, encoder: Path, store: str
 ):
-    with pytest.raises(ModelError, match="loaded|chat template"):
+    with pytest.raises(ModelError, match=r"loaded|chat template"):
         finetune(config.replace(method="sft", epochs=1))
     record = finetune(
         config.replace(method="sft", base_model=str(tiny_base), epochs=1, tiers="static", eval_limit=6, dev_limit=4)
@@ -84,3 +86,29 @@ def test_minilm_is_no_base_for_answers(config: FinetuneConfig, store: str):
 def test_settings_of_a_head_belong_to_classification():
     with pytest.raises(ConfigError, match="head is not read by task=qa"):
         finetune_config(head="linear")
+
+
+def test_a_sweep_over_methods_and_seeds_leaves_one_table_with_paired_tests(
+    config: FinetuneConfig, encoder: Path, tmp_path: Path, store: str
+):
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(
+        f"datasets: ['{config.data.dataset}']\ntask: classification\nbase_models: ['{encoder}']\nseeds: [0, 42]\n"
+        "hp: {method: [full, lora], epochs: [1], learning_rate: [1.0e-3]}\ntiers: static\n"
+    )
+    result = sweep(SweepConfig(plan=str(plan), executor="inline"), experiment="methods")
+    assert result.tally is not None
+    assert result.tally.finished == 4
+    folder = Path(mlflow.artifacts.download_artifacts(run_id=result.run_id, tracking_uri=store))
+    with (folder / "results.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["method"], row["seeds"]) for row in rows] == [("full", "2"), ("lora", "2")]
+    assert float(rows[0]["bag_of_words_accuracy"]) == 1.0
+    with (folder / "paired_tests.csv").open(encoding="utf-8") as stream:
+        tests = list(csv.DictReader(stream))
+    assert [(test["seed"], test["rows"]) for test in tests] == [("0", "30"), ("42", "30")]
+    again = sweep(SweepConfig(plan=str(plan), executor="inline"), experiment="methods")
+    assert again.tally is not None
+    assert (again.tally.finished, again.tally.done_before) == (0, 4)
+    there = Path(mlflow.artifacts.download_artifacts(run_id=again.run_id, tracking_uri=store))
+    assert (there / "results.csv").read_text() == (folder / "results.csv").read_text()

@@ -32,7 +32,7 @@ TEXTS = [
     "it lives in Rome, and so does Bela, who is number 5",
     "x",
     "Oslo <|im_end|>",
-    "a [SEP] <|endoftext|>",
+    "[SEP] <|endoftext|>",
 ]
 LABELS = ["first", "second", "third"]
 

@@ -30,8 +30,7 @@ class Encoder:
     """Texts as unit vectors that tell towns from names, and little else."""
 
     def encode(self, texts):
-        towns = [label == "town" for text in texts for known, label in [(text, _class_of(text))]]
-        angles = [0.1 + 0.01 * (len(text) % 7) + (math.pi / 2 if town else 0) for text, town in zip(texts, towns)]
+        angles = [0.1 + 0.01 * (len(text) % 7) + math.pi / 2 * (_class_of(text) == "town") for text in texts]
         return np.array([[math.cos(angle), math.sin(angle)] for angle in angles])
 
 

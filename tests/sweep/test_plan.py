@@ -97,6 +97,18 @@ def test_an_entry_tells_how_its_datasets_were_made(tmp_path: Path):
     }
 
 
+def test_methods_are_tried_like_hyperparameters_each_with_its_own_defaults(tmp_path: Path):
+    text = "datasets: [a.jsonl]\ntask: classification\nbase_models: [minilm]\nhp: {method: [full, lora], epochs: [1]}\n"
+    plan = _read(tmp_path, text)
+    assert plan.compares_methods
+    configs = [plan.config("a.jsonl", "minilm", 1, hp) for hp in plan.combinations()]
+    assert [(c.hyperparameters.method.name, c.hyperparameters.training.batch_size) for c in configs] == [
+        ("full", 4),
+        ("lora", 8),
+    ]
+    assert not _read(tmp_path, "datasets: [a.jsonl]\nhp: {lora_r: [4, 8]}\n").compares_methods
+
+
 def test_the_combinations_of_a_plan_are_all_of_them(tmp_path: Path):
     plan = _read(tmp_path, "datasets: [a.jsonl]\nhp: {learning_rate: [1.0e-3, 3.0e-3], lora_r: [4, 8]}\n")
     assert [tuple(hp.values()) for hp in plan.combinations()] == [(1e-3, 4), (1e-3, 8), (3e-3, 4), (3e-3, 8)]
@@ -132,6 +144,8 @@ def test_the_digest_of_a_plan_changes_with_what_it_says(tmp_path: Path):
         ("datasets: [a]\neval_limit: many", "eval_limit='many' is not a whole number", "plan.yaml"),
         ("datasets: [a]\neval_limit: -1", "eval_limit=-1 is out of range", "eval_limit"),
         ("datasets: [a]\nseeds: [one]", "seed 'one' is no whole number", "seeds"),
+        ("datasets: [a]\nhp: {method: [lore]}", "unknown method 'lore'", "hp.method"),
+        ("datasets: [a]\nhp: {method: [full, lora], lora_r: [8]}", "lora_r is not read by method=full", "lora_r"),
         ("datasets: [a]\nhp: [1]", "hp is no mapping", "plan.yaml"),
         ("datasets: [a]\nhp: {lora_rank: [8]}", "unknown hyperparameter 'lora_rank'", "hp"),
         ("datasets: [a]\nhp: {lora_r: [eight]}", "lora_r='eight' is not a whole number", "hp.lora_r"),

@@ -80,7 +80,7 @@ def test_columns_can_be_named(tmp_path: Path):
     found = gathered(tmp_path / "a.csv", text_column="body", label_column="kind")
     assert found.task.labels == ("name", "town")
     assert gathered(tmp_path / "a.csv", text_column="other,body", label_column="kind").train[0].text.startswith("x\n")
-    with pytest.raises(DataError, match="no sampled row is in the format 'classification'|refused"):
+    with pytest.raises(DataError, match=r"no sampled row is in the format 'classification'|refused"):
         gathered(tmp_path / "a.csv", text_column="body", label_column="sort")
 
 
