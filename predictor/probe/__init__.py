@@ -6,7 +6,8 @@ first optimizer steps. Importing this package imports no torch; a function that 
 
 from __future__ import annotations
 
-import predictor.probe.dev_slice  # noqa: F401 - registers its features
+import predictor.probe.dev_slice
+import predictor.probe.labels  # noqa: F401 - they register their features
 from predictor.probe.comparison import FirstLook, look_again, look_first, text_sequels
 from predictor.probe.embed import embed_features
 from predictor.probe.encoder import Encoder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from predictor.config import TIERS
-from predictor.probe.feature import FEATURES
+from predictor.probe.feature import FEATURES, Feature
 
 _PRICE = {
     "static": "reading the rows and the development slice; no model",
@@ -33,13 +33,18 @@ def features_page() -> str:
     ]
     for tier in TIERS:
         entries = [entry for _, entry in FEATURES if entry.tier == tier]
-        rows = [_row(f"`{e.name}`", e.meaning, e.unit, e.nan or "never", e.source) for e in entries]
+        rows = [_row(f"`{e.name}`", e.meaning, e.unit, _nan(e), e.source) for e in entries]
         parts.append(f"## Tier `{tier}`: {len(entries)} features\n\nPrice: {_PRICE[tier]}.\n")
         parts.append(
             "\n".join([_row("feature", "what it says", "unit", "NaN when", "source"), "|---" * 5 + "|", *rows])
         )
         parts.append("")
     return "\n".join(parts)
+
+
+def _nan(entry: Feature) -> str:
+    there = "" if not entry.kind else f"; there are none unless the rows are {entry.kind} for classification"
+    return (entry.nan or "never") + there
 
 
 def _row(*cells: str) -> str:
