@@ -19,8 +19,8 @@ environment.quiet_libraries()
 
 import torch  # noqa: E402
 
-from predictor.lab import runs_path  # noqa: E402
 from predictor.metrics.standard_error import bernoulli_se  # noqa: E402
+from predictor.runs import runs_path  # noqa: E402
 from predictor.schema.archive import read_archive  # noqa: E402
 from predictor.trial.config import FinetuneConfig, config_of  # noqa: E402
 from predictor.trial.trial import Trial  # noqa: E402

@@ -16,9 +16,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 
-from predictor.lab import FAMILIES, base_model_path, runs_path
+from predictor.lab import FAMILIES, base_model_path
 from predictor.lab.lessons import LADDER
 from predictor.lab.specification import parse
+from predictor.runs import runs_path
 from predictor.schema.archive import read_archive
 
 STANDARD = {

@@ -17,7 +17,7 @@ environment.prepare()
 environment.quiet_libraries()
 
 from predictor.flows.finetune import finetune  # noqa: E402
-from predictor.lab import runs_path  # noqa: E402
+from predictor.runs import runs_path  # noqa: E402
 from predictor.schema.archive import read_archive  # noqa: E402
 from predictor.trial.config import config_of  # noqa: E402
 

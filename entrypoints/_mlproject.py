@@ -23,7 +23,7 @@ VERBS = (
     "sweep",
     "bases",
     "lab",
-    "import-lab",
+    "import-runs",
     "pretrain",
 )
 """Entry points in the order of the newcomer's journey."""

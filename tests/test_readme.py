@@ -194,10 +194,10 @@ def test_the_static_tier_of_the_probe_as_it_is_written(project: Path):
     assert "tiers static" in done.stdout
 
 
-def test_import_lab_ends_with_the_lines_that_are_shown(project: Path):
+def test_import_runs_ends_with_the_lines_that_are_shown(project: Path):
     """Shown for the runs of the package; a few of them stand for all here."""
-    command, few = shown("import-lab"), 8
-    archive = read_archive(ROOT / "predictor" / "lab" / "runs.parquet")
+    command, few = shown("import-runs"), 8
+    archive = read_archive(ROOT / "predictor" / "runs" / "lab.parquet")
     write_archive(project / "few.parquet", archive.records[:few], archive.configs[:few], archive.about)
     done = _run(project, [*_direct(command), "--file", "few.parquet"])
     assert done.returncode == 0, done.stderr

@@ -80,14 +80,14 @@ def _quickstart(config: QuickstartConfig, run: TrackedRun, progress: Progress) -
 
     from predictor.config import from_values
     from predictor.flows.finetune import finetune
-    from predictor.flows.import_lab import ImportLabConfig, import_lab
+    from predictor.flows.import_runs import ImportRunsConfig, import_runs
     from predictor.flows.meta import MetaConfig, train_predictor
     from predictor.flows.predict import PredictConfig, rank_candidates
     from predictor.flows.promote import PromoteConfig, promote_version
     from predictor.meta.scores import mean_absolute_error, spearman
 
     watch = Stopwatch()
-    import_lab(ImportLabConfig(file=config.runs), progress, experiment=_TAUGHT_IN)
+    import_runs(ImportRunsConfig(file=config.runs), progress, experiment=_TAUGHT_IN)
     meta = train_predictor(MetaConfig(experiments=_TAUGHT_IN), progress)
     promotion = promote_version(PromoteConfig(version=meta.version, force=config.force))
     asked = {"candidates": ",".join(_CANDIDATES), "seed": config.seed, **_HJ}

@@ -7,14 +7,9 @@ from pathlib import Path
 from predictor.lab.families import FAMILIES, Family, generate
 from predictor.lab.specification import materialise
 
-__all__ = ["FAMILIES", "Family", "base_model_path", "generate", "materialise", "runs_path"]
+__all__ = ["FAMILIES", "Family", "base_model_path", "generate", "materialise"]
 
 
 def base_model_path() -> Path:
     """The folder of the base model `lab`, as `AutoModelForCausalLM.from_pretrained` takes it."""
     return Path(__file__).parent / "base"
-
-
-def runs_path() -> Path:
-    """The file of the lab's own fine-tunes that comes with the package."""
-    return Path(__file__).parent / "runs.parquet"

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.synthetic_runs import record
 from predictor.errors import SchemaError, TableError
-from predictor.flows.import_lab import ImportLabConfig, import_lab
+from predictor.flows.import_runs import ImportRunsConfig, import_runs
 from predictor.schema import RunRecord, encode, keys
 from predictor.schema.archive import read_archive, write_archive
 from predictor.tracking import read_records, tracked_run
@@ -82,9 +82,9 @@ def test_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_imported_runs_are_those_of_the_file_and_are_imported_once(tmp_path: Path, store: str):
     path = tmp_path / "runs.parquet"
     write_archive(path, _records(), [{}, {}], {})
-    config = ImportLabConfig(file=str(path))
-    assert import_lab(config, experiment="lab") == (2, 0)
-    assert import_lab(config, experiment="lab") == (0, 2)
+    config = ImportRunsConfig(file=str(path))
+    assert import_runs(config, experiment="lab") == (2, 0)
+    assert import_runs(config, experiment="lab") == (0, 2)
     found = read_records(["lab"])
     assert all(_same(a, b) for a, b in zip(found, _records(), strict=True))
     assert all(r.ineligible("score/exact_match") is None for r in found)

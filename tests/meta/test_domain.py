@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from predictor.data import Example, load
-from predictor.lab import runs_path
 from predictor.meta.domain import Domain, learn
 from predictor.probe import static_features
+from predictor.runs import runs_path
 from predictor.schema.archive import read_archive
 from predictor.table import Table, build
 from predictor.tasks import TASKS

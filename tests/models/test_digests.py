@@ -35,7 +35,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_digest_of_the_weights_is_the_one_of_the_runs_that_come_with_the_package():
-    from predictor.lab import runs_path
+    from predictor.runs import runs_path
     from predictor.schema.archive import read_archive
 
     assert weights_digest(str(base_model_path())) == read_archive(runs_path()).about["base_model_digest"]

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.synthetic_runs import record, records, row_hash
 from predictor.errors import ConfigError, TableError
-from predictor.lab import runs_path
+from predictor.runs import runs_path
 from predictor.schema import RunRecord
 from predictor.schema.archive import read_archive
 from predictor.table import Table, as_frame, build, feature_row

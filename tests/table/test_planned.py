@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictor.lab import runs_path
+from predictor.runs import runs_path
 from predictor.schema.archive import read_archive
 from predictor.table import FeatureSchema, build
 from predictor.table.planned import STEPS, TOTAL_UPDATE, planned

@@ -10,14 +10,17 @@ from predictor.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
-class ImportLabConfig:
-    """Which file of runs goes into the tracking store."""
+class ImportRunsConfig:
+    """Which runs go into the tracking store."""
 
-    file: str = param("", "a .parquet file of runs; empty takes those that come with the package")
+    set: str = param(
+        "lab", "runs that come with the package: lab (embedded world), smollm2 (SQuAD) or minilm (classification)"
+    )
+    file: str = param("", "a .parquet file of runs instead of those of the package")
 
 
-def import_lab(
-    config: ImportLabConfig,
+def import_runs(
+    config: ImportRunsConfig,
     progress: Progress = SILENT,
     *,
     experiment: str | None = None,
@@ -29,11 +32,12 @@ def import_lab(
         Runs written, and runs that were there.
 
     Raises:
-        SchemaError: the file is no archive of runs. TrackingError: the store cannot be reached.
+        ConfigError: the package has no such set. SchemaError: the file is no archive of runs. TrackingError: the store
+            cannot be reached.
     """
-    from predictor.lab import runs_path
+    from predictor.runs import runs_path
     from predictor.tracking.exchange import import_records
 
     check(config)
-    path = Path(config.file) if config.file else runs_path()
+    path = Path(config.file) if config.file else runs_path(config.set)
     return import_records(path, progress, experiment=experiment, tracking_uri=tracking_uri)
