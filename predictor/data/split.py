@@ -52,7 +52,7 @@ def split_evaluation(
     return tuple(examples[index] for index in scored), tuple(examples[index] for index in dev)
 
 
-def hold_out(
+def stratified_hold_out(
     examples: Sequence[Example], share: float, seed: int, stratum: Callable[[Example], str]
 ) -> tuple[Examples, Examples]:
     """The rows that stay and those that are held out, both in the order of the file.

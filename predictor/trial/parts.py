@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from predictor.config import Expression
-from predictor.data import Dataset, hold_out, load, split_evaluation, subsample
+from predictor.data import Dataset, load, split_evaluation, stratified_hold_out, subsample
 from predictor.data.example import Example
 from predictor.data.formats.base import Format
 from predictor.data.sources import TEST, VALIDATION
@@ -74,7 +74,7 @@ def parts_of(
         rows[TEST], rows[VALIDATION] = split_evaluation(rows[TEST], eval_limit, dev_limit)
     scored_part = TEST if TEST in rows else VALIDATION
     if scored_part not in rows:
-        train, rows[scored_part] = hold_out(train, HELD_OUT, 0, stratum)
+        train, rows[scored_part] = stratified_hold_out(train, HELD_OUT, 0, stratum)
         notes.append(f"there is no test part: {len(rows[scored_part])} training rows are held out and scored")
     scored = subsample(rows[scored_part], eval_limit, 0)
     dev: Sequence[Example] = ()
@@ -82,7 +82,7 @@ def parts_of(
         if scored_part == TEST and VALIDATION in rows:
             dev = subsample(rows[VALIDATION], dev_limit, 0)
         else:
-            train, held_out = hold_out(train, HELD_OUT, 1, stratum)
+            train, held_out = stratified_hold_out(train, HELD_OUT, 1, stratum)
             dev = subsample(held_out, dev_limit, 0)
             notes.append(f"there is no other validation part: {len(held_out)} training rows are held out for it")
     evaluation = loaded.get(scored_part, dataset)

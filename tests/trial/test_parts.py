@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.tiny import labelled_rows, write_labelled
-from predictor.data import Example, hold_out
+from predictor.data import Example, stratified_hold_out
 from predictor.errors import DataError
 from predictor.trial.config import finetune_config
 from predictor.trial.materials import Materials, gather, keep_unused
@@ -86,13 +86,13 @@ def test_columns_can_be_named(tmp_path: Path):
 
 def test_what_is_held_out_keeps_strata_and_equal_texts_together():
     rows = [Example(id=f"{i}", text=f"t{i % 45}", label="a" if i % 3 else "b") for i in range(90)]
-    kept, held = hold_out(rows, 0.2, 0, lambda row: row.label or "")
+    kept, held = stratified_hold_out(rows, 0.2, 0, lambda row: row.label or "")
     assert len(kept) + len(held) == 90
     assert not {row.text for row in kept} & {row.text for row in held}
     shares = Counter(row.label for row in held)
     assert shares["a"] == pytest.approx(12, abs=1)
     assert shares["b"] == pytest.approx(6, abs=1)
-    assert hold_out(rows, 0.2, 0, lambda row: row.label or "") == (kept, held)
-    assert hold_out(rows, 0.2, 1, lambda row: row.label or "")[1] != held
+    assert stratified_hold_out(rows, 0.2, 0, lambda row: row.label or "") == (kept, held)
+    assert stratified_hold_out(rows, 0.2, 1, lambda row: row.label or "")[1] != held
     only = [Example(id="a", text="one", label="a"), Example(id="b", text="two", label="b")]
-    assert hold_out(only, 0.5, 0, lambda row: row.label or "") == (tuple(only), ())
+    assert stratified_hold_out(only, 0.5, 0, lambda row: row.label or "") == (tuple(only), ())
