@@ -26,7 +26,7 @@ _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f
 
 
 def tokenizer_for(references: Sequence[Sequence[str]]) -> str:
-    """sacreBLEU's tokenizer for the language of the references.
+    """The tokenizer of sacreBLEU for the language of the references.
 
     `13a`, its default, where none holds Chinese or Japanese; `char` where half of the texts or more are Japanese, which
     its own tokenizer of words would need MeCab for; else `zh`, which divides Chinese by character and the rest as
@@ -83,7 +83,7 @@ def bleu(predictions: Sequence[str], references: Sequence[Sequence[str]], tokeni
 
 
 def signature(references: Sequence[Sequence[str]], tokenize: str = "") -> str:
-    """sacreBLEU's signature: everything beside the texts that the number depends on, its version included."""
+    """The signature of sacreBLEU: everything beside the texts that the number depends on, its version included."""
     metric = _metric(tokenize or tokenizer_for(references), sentence=False)
     metric.corpus_score(["" for _ in references], _streams(references))
     return str(metric.get_signature())

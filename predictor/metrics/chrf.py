@@ -43,19 +43,19 @@ def statistics(predictions: Sequence[str], references: Sequence[Sequence[str]]) 
 
 
 def score_of(summed: np.ndarray) -> float:
-    """chrF in [0, 100] of a corpus from the sum of its :func:`statistics`, shape (18,)."""
+    """The chrF in [0, 100] of a corpus from the sum of its :func:`statistics`, shape (18,)."""
     from sacrebleu.metrics import CHRF
 
     return min(100.0, float(CHRF()._compute_score_from_stats([int(number) for number in summed]).score))
 
 
 def chrf(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """chrF of a corpus, in [0, 100]. Arguments and errors as of :func:`statistics`."""
+    """The chrF of a corpus, in [0, 100]. Arguments and errors as of :func:`statistics`."""
     return score_of(statistics(predictions, references).sum(axis=0))
 
 
 def signature(references: Sequence[Sequence[str]]) -> str:
-    """sacreBLEU's signature: everything beside the texts that the number depends on, its version included."""
+    """The signature of sacreBLEU: everything beside the texts that the number depends on, its version included."""
     from sacrebleu.metrics import CHRF
 
     metric = CHRF()

@@ -72,7 +72,7 @@ if __name__.partition(".")[0] == "evaluate_modules":
         def _info(self) -> evaluate.MetricInfo:
             text = datasets.Value("string")
             return evaluate.MetricInfo(
-                description="ROUGE-1, ROUGE-2 and ROUGE-L: mean F-scores, fractions; Chinese and Japanese by character.",
+                description="ROUGE-1, ROUGE-2, ROUGE-L: mean F-scores, fractions; Chinese and Japanese by character.",
                 citation="Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries",
                 inputs_description="predictions: texts; references: a list of accepted texts for each",
                 features=datasets.Features({"predictions": text, "references": datasets.List(text)}),

@@ -16,7 +16,7 @@ from sacrebleu.metrics import BLEU, CHRF
 
 from predictor.metrics import bleu, chrf, perplexity, rouge
 
-WORDS = "the cat sat on a mat while Mira's dog, who had 3 bones, ran home; it rained.".split()
+WORDS = ["the", "cat", "sat", "on", "a", "mat", "while", "Mira's", "dog,", "who", "had", "3", "bones,", "ran", "home."]
 CHINESE = "他毕业于北京大学后来在上海开了一家小书店"
 JAPANESE = "彼は東京でパンを焼いている"
 
