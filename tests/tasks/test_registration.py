@@ -63,7 +63,7 @@ def test_a_new_task_is_one_more_file(tmp_path: Path) -> None:
     )
     code = "from predictor.tasks import TASKS; print(TASKS.names())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.stdout == "['qa', 'rating']\n", done.stderr
+    assert done.stdout == "['chat', 'qa', 'rating', 'summarization']\n", done.stderr
 
 
 def test_each_error_follows_the_rule_of_its_target() -> None:
