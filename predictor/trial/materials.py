@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
-from predictor.data import Dataset, load, split_evaluation, subsample
+from predictor.config import held_share
+from predictor.config.names import HELD_OUT
+from predictor.data import Dataset, hold_out, load, split_evaluation, subsample
 from predictor.data.example import Example
 from predictor.data.fingerprint import Fingerprint, row_hash
 from predictor.data.rejection import Rejection, refused_example
@@ -18,6 +21,8 @@ from predictor.tasks import configured
 from predictor.tasks.base import Task
 from predictor.trial.config import FinetuneConfig
 from predictor.trial.sources import dataset_source
+
+_ANOTHER: Final = "choose another task with -P task=…, or another file"
 
 
 @dataclass(frozen=True)
@@ -82,13 +87,45 @@ def gather(config: FinetuneConfig) -> Materials:
     """
     task = configured(config.task.name, config.task.settings)
     dataset = load(dataset_source(config.data.dataset), drop_bad=True)
-    evaluation = load(dataset_source(config.evaluation.eval_dataset), drop_bad=True)
     learnable, unusable_train = _usable(dataset, task)
-    askable, unusable_eval = _usable(evaluation, task)
+    share = held_share(config.evaluation.eval_dataset)
+    if share is None:
+        evaluation = load(dataset_source(config.evaluation.eval_dataset), drop_bad=True)
+        fix = f"name a file of this task's rows, or hold out a part of the dataset with -P eval_dataset={HELD_OUT}:0.1"
+        askable, unusable_eval = _usable(evaluation, task, fix)
+    else:
+        learnable, askable = (list(part) for part in hold_out(learnable, share))
+        evaluation, unusable_eval = _held_out(dataset, askable, share), []
     train = subsample(learnable, config.data.train_limit, config.execution.seed)
     scored, dev = split_evaluation(askable, config.evaluation.eval_limit, config.evaluation.dev_limit)
     return Materials(
         task, dataset, evaluation, tuple(train), tuple(scored), tuple(dev), tuple(unusable_train), tuple(unusable_eval)
+    )
+
+
+def _held_out(dataset: Dataset, rows: Sequence[Example], share: float) -> Dataset:
+    """A part of a dataset as one of its own."""
+    if not rows:
+        raise DataError(
+            f"no part of the dataset can be held out: {share:g} of its {len(dataset.examples)} rows is less than one "
+            "passage or conversation",
+            where=dataset.source,
+            rule="rows of one passage or conversation are held out together",
+            fix=f"name an evaluation file with -P eval_dataset, or a larger share than {HELD_OUT}:{share:g}",
+        )
+    fingerprint = Fingerprint()
+    for example in rows:
+        fingerprint.add(example)
+    return replace(
+        dataset,
+        examples=tuple(rows),
+        source=f"{HELD_OUT}:{share:g} of {dataset.source}",
+        fingerprint=fingerprint.digest,
+        row_sketch=fingerprint.sketch,
+        row_hashes=fingerprint.row_hashes,
+        rejections=(),
+        rejected=0,
+        notes=(),
     )
 
 
@@ -144,7 +181,7 @@ def _told(dataset: Dataset, unusable: Sequence[Rejection], task: Task) -> list[s
     return lines
 
 
-def _usable(dataset: Dataset, task: Task) -> tuple[list[Example], list[Rejection]]:
+def _usable(dataset: Dataset, task: Task, fix: str = _ANOTHER) -> tuple[list[Example], list[Rejection]]:
     usable: list[Example] = []
     unusable: list[Rejection] = []
     for example in dataset.examples:
@@ -161,7 +198,7 @@ def _usable(dataset: Dataset, task: Task) -> tuple[list[Example], list[Rejection
             f"no row can be used for the task '{task.name}' ({reasons})",
             where=f"{dataset.source}, read as {dataset.format}",
             rule="each row holds what the task reads",
-            fix="choose another task with -P task=…, or another file",
+            fix=fix,
         )
     return usable, unusable
 
