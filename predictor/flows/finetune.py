@@ -62,6 +62,7 @@ def finetune(
         evaluation = trial.evaluate(tuned.model)
         trial.save(tuned, run.artifacts)
         write_config(run.artifacts, config)
+        run.describe(tags={f"{keys.TAG_SIGNATURE}{n}": text for n, text in evaluation.scores.signatures.items()})
         run.table("predictions.json", *evaluation.table())
         learning_curve(curves, trial.probe_steps).savefig(run.artifacts / "learning_curve.png", dpi=110)
         record = dataclasses.replace(
