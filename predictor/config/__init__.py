@@ -13,7 +13,7 @@ from predictor.config.files import (
     write_config,
 )
 from predictor.config.hashing import canonical_hash
-from predictor.config.names import Expression, family_in, parse_name, shortened, split_names
+from predictor.config.names import Expression, family_in, held_share, parse_name, shortened, split_names
 from predictor.config.sections import (
     Chosen,
     NoSettings,
@@ -54,6 +54,7 @@ __all__ = [
     "from_given",
     "from_strings",
     "from_values",
+    "held_share",
     "known_parameter",
     "nested",
     "own_parameters",

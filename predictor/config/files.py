@@ -11,6 +11,7 @@ import yaml
 
 from predictor.catalog import did_you_mean
 from predictor.config.fields import Parameter
+from predictor.config.layouts import SECTIONS, spellings, translated, value_of, whole_batch
 from predictor.config.sections import Given, all_parameters, from_given, sections_of
 from predictor.errors import ConfigError
 
@@ -44,7 +45,8 @@ def read_config(cls: type, path: str) -> dict[str, Given]:
     """The values of a configuration file by their one name.
 
     At the top stand sections (`training: {learning_rate: 3.0e-4}`), names of plug-ins (`method: lora`) and single
-    parameters. Within a section the section's own name may be left out: `lora: {r: 8}` gives `lora_r`.
+    parameters. Within a section the section's own name may be left out: `lora: {r: 8}` gives `lora_r`. What other tools
+    call the same is understood (:mod:`predictor.config.layouts`).
 
     Raises:
         ConfigError: no such file, no YAML or JSON mapping, an unknown section or entry, or one value given twice.
@@ -54,39 +56,50 @@ def read_config(cls: type, path: str) -> dict[str, Given]:
 
 def flatten(cls: type, content: Mapping[str, Any], path: str) -> dict[str, Given]:
     """The content of a configuration file by the parameters' one name; see :func:`read_config`."""
-    sections = sections_of(cls)
+    sections, known = sections_of(cls), all_parameters(cls)
     given: dict[str, Given] = {}
-    for name, value in content.items():
+    for written, value in content.items():
+        name = written
         if isinstance(value, Mapping):
             if name not in sections:
+                name = SECTIONS.get(str(written), "")
+            if name not in sections:
                 raise ConfigError(
-                    f"unknown section '{name}'",
+                    f"unknown section '{written}'",
                     where=path,
                     rule=f"sections: {', '.join(sections)}",
-                    fix=did_you_mean(str(name), sections),
+                    fix=did_you_mean(str(written), [*sections, *SECTIONS]),
                 )
-            inside = ((_in_section(str(key), name, sections, path), key, each) for key, each in value.items())
-            entries = [(field, f"{path}, {name}.{key}", each) for field, key, each in inside]
+            inside = (
+                (_in_section(str(key), name, sections, known, path), str(key), each) for key, each in value.items()
+            )
+            entries = [(field, f"{path}, {written}.{key}", value_of(key, each)) for field, key, each in inside]
         else:
-            entries = [(str(name), f"{path}, {name}", value)]
+            field = str(name) if name in known else translated(str(name), "", known) or str(name)
+            entries = [(field, f"{path}, {name}", value_of(str(name), value))]
         for field, where, each in entries:
             if field in given:
                 raise ConfigError(f"{field} is given twice", where=where, rule="each parameter once in a file")
             given[field] = Given(each, where)
+    whole_batch(given, known)
     return given
 
 
-def _in_section(key: str, section: str, sections: Mapping[str, Mapping[str, Any]], path: str) -> str:
+def _in_section(
+    key: str, section: str, sections: Mapping[str, Mapping[str, Any]], known: Mapping[str, Parameter], path: str
+) -> str:
     fields = sections[section]
     for name in (key, f"{section}_{key}"):
         if name in fields:
             return name
+    if (elsewhere := translated(key, section, known)) is not None:
+        return elsewhere
     other = next((each for each, inside in sections.items() if key in inside), "")
     raise ConfigError(
         f"unknown entry '{key}' in section '{section}'",
         where=path,
         rule=f"entries: {', '.join(fields) or 'none'}",
-        fix=f"{key} stands in section '{other}'" if other else did_you_mean(key, fields),
+        fix=f"{key} stands in section '{other}'" if other else did_you_mean(key, [*fields, *spellings(known)]),
     )
 
 

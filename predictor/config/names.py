@@ -22,6 +22,8 @@ from typing import Final
 from predictor.errors import ConfigError
 
 SPOIL, MIX, SLICE = "spoil", "mix", "slice"
+HELD_OUT: Final = "split"
+"""`split:SHARE` is no dataset of its own, but a part of the training data that is held out for the evaluation."""
 OPERATORS: Final = (SPOIL, MIX, SLICE)
 RULE: Final = (
     "spoil:HOW:key=value:…:DATASET, slice:key=value:…:DATASET or mix:key=value:…:WEIGHT:DATASET,WEIGHT:DATASET"
@@ -88,6 +90,29 @@ def parse_name(text: str, exists: Exists = lambda path: os.path.lexists(os.path.
     return _parsed(text, exists, 0)
 
 
+def held_share(name: str) -> float | None:
+    """The share of the training rows that the name of an evaluation holds out, `split:0.1`; None of any other name.
+
+    Raises:
+        ConfigError: the share is no number above 0 and up to 0.5.
+    """
+    word, colon, share = name.partition(":")
+    if not colon or word != HELD_OUT or os.path.lexists(name):
+        return None
+    try:
+        value = float(share)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value <= 0.5:
+        raise ConfigError(
+            f"'{name}' holds out no part of the training data",
+            where="-P eval_dataset",
+            rule=f"{HELD_OUT}:SHARE, a share of the training rows above 0 and up to 0.5",
+            fix=f"-P eval_dataset={HELD_OUT}:0.1",
+        )
+    return value
+
+
 def shortened(name: str) -> str:
     """The name of a dataset without its folders."""
     parsed = _known_form(name)
@@ -144,6 +169,13 @@ def _parsed(text: str, exists: Exists, depth: int) -> Expression | str:
     if _is_held(text):
         return _parsed(text[1:-1], exists, depth + 1)
     operator, colon, rest = text.partition(":")
+    if colon and operator == HELD_OUT:
+        raise ConfigError(
+            f"'{text}' is no dataset",
+            where=text,
+            rule=f"{HELD_OUT}:SHARE names the part of the training data that -P eval_dataset holds out of it",
+            fix=f"-P dataset=FILE -P eval_dataset={HELD_OUT}:0.1",
+        )
     if not colon or operator not in OPERATORS:
         _refuse_near(text, operator, bool(colon))
         return text

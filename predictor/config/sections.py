@@ -203,10 +203,13 @@ def all_parameters(cls: type) -> dict[str, Parameter]:
 def owned_parameters(cls: type) -> set[str]:
     """Names of parameters that belong to some plug-in, or whose default some plug-in changes."""
     names: set[str] = set()
-    for part in _choices(cls):
-        for _, plugin in _catalog(part):
-            names |= {*own_parameters(settings_class(plugin)), *getattr(plugin, "defaults", {})}
-            names |= {name for both in getattr(plugin, "defaults_with", {}).values() for name in both}
+    for part in _parts(cls):
+        if part.nested:
+            names |= owned_parameters(part.nested) - set(part.without)
+        elif part.catalog is not None:
+            for _, plugin in part.catalog:
+                names |= {*own_parameters(settings_class(plugin)), *getattr(plugin, "defaults", {})}
+                names |= {name for both in getattr(plugin, "defaults_with", {}).values() for name in both}
     return names
 
 
@@ -287,11 +290,16 @@ def _picked(cls: type, given: Mapping[str, Given]) -> dict[str, str]:
 
 def _plugin_defaults(cls: type, picked: Mapping[str, str]) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
-    for part in _choices(cls):
-        plugin = _catalog(part).get(picked[part.name])
-        defaults |= getattr(plugin, "defaults", {})
-        for other in picked.values():
-            defaults |= getattr(plugin, "defaults_with", {}).get(other, {})
+    for part in _parts(cls):
+        if part.nested:
+            # A field of the same name that stands beside the nested configuration is another one.
+            inner = _plugin_defaults(part.nested, picked)
+            defaults |= {name: value for name, value in inner.items() if name not in part.without}
+        elif part.catalog is not None:
+            plugin = part.catalog.get(picked[part.name])
+            defaults |= getattr(plugin, "defaults", {})
+            for other in picked.values():
+                defaults |= getattr(plugin, "defaults_with", {}).get(other, {})
     return defaults
 
 

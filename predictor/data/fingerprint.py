@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from predictor.data.example import Example
+from predictor.data.example import Example, Message
 
 SKETCH_SIZE = 512
 """k of the bottom-k sketch: datasets of at most this many distinct rows are held exactly."""
@@ -59,6 +59,15 @@ def _digest(text: str) -> str:
 def passage_group(context: str) -> str:
     """The identity of a passage: equal for passages that differ in letter case and white space only."""
     return "passage-" + text_hash(context)
+
+
+def conversation_group(messages: Sequence[Message]) -> str:
+    """The identity of a conversation: what its user says first, whatever its case, white space and system prompt.
+
+    Files often hold a conversation several times, each time one turn longer.
+    """
+    first = next((content for role, content in messages if role == "user"), messages[0].content)
+    return "row-" + text_hash(first)
 
 
 def _content(example: Example) -> str:

@@ -7,14 +7,16 @@ import random
 from collections.abc import Callable, Sequence
 
 from predictor.data.example import Example
-from predictor.data.fingerprint import row_hash
+from predictor.data.fingerprint import conversation_group, row_hash
 
 Examples = tuple[Example, ...]
 
 
 def group_of(example: Example) -> str:
-    """The rows that must stay together: those of one passage, else those with equal inputs."""
-    return example.group or "row-" + row_hash(example)
+    """The rows that must stay together: those of one passage or conversation, else those with equal inputs."""
+    if example.group:
+        return example.group
+    return conversation_group(example.messages) if example.messages else "row-" + row_hash(example)
 
 
 def subsample(examples: Sequence[Example], limit: int, seed: int) -> Examples:
@@ -52,6 +54,21 @@ def split_evaluation(
     return tuple(examples[index] for index in scored), tuple(examples[index] for index in dev)
 
 
+def hold_out(examples: Sequence[Example], share: float) -> tuple[Examples, Examples]:
+    """The rows that are left to learn from, and those held out for the evaluation. Both keep the order of the file.
+
+    Whole passages and conversations are held out, in a fixed order that depends on their texts alone, as long as they
+    have no more than `share` of the rows; none where not even one fits.
+    """
+    members: dict[str, list[int]] = {}
+    for index, example in enumerate(examples):
+        members.setdefault(group_of(example), []).append(index)
+    reserved = _reserve(members, round(share * len(examples)), "held")
+    held = {index for name in reserved for index in members[name]}
+    left = tuple(example for index, example in enumerate(examples) if index not in held)
+    return left, tuple(examples[index] for index in sorted(held))
+
+
 def stratified_hold_out(
     examples: Sequence[Example], share: float, seed: int, stratum: Callable[[Example], str]
 ) -> tuple[Examples, Examples]:
@@ -87,10 +104,10 @@ def _rank(*parts: object) -> bytes:
     return hashlib.blake2b("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def _reserve(members: dict[str, list[int]], budget: int) -> set[str]:
+def _reserve(members: dict[str, list[int]], budget: int, order: str = "dev") -> set[str]:
     """Whole groups, in a fixed order, that together have at most `budget` rows."""
     reserved: set[str] = set()
-    for name in sorted(members, key=lambda name: _rank("dev", name)):
+    for name in sorted(members, key=lambda name: _rank(order, name)):
         if len(members[name]) <= budget:
             reserved.add(name)
             budget -= len(members[name])

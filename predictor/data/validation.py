@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from predictor.data.example import Example
-from predictor.data.fingerprint import text_hash
+from predictor.data.fingerprint import conversation_group, text_hash
 
 
 def group_key(group: str) -> int:
@@ -21,7 +21,7 @@ def group_key(group: str) -> int:
 class GroupLedger:
     """What a split needs to know of each row, in 12 bytes: the key of its group and its label.
 
-    Rows of one passage have one key, and so have rows with equal inputs.
+    Rows of one passage have one key, and so have those of one conversation and rows with equal inputs.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,8 @@ class GroupLedger:
 
     def add(self, example: Example, row_hash: str) -> int:
         """Count a row in; returns the key of its group."""
-        key = group_key(example.group) if example.group else int(row_hash, 16)
+        talk = conversation_group(example.messages) if example.messages else ""
+        key = group_key(example.group or talk) if example.group or talk else int(row_hash, 16)
         self.keys.append(key)
         self.labels.append(self._label_ids.setdefault(example.label or "", len(self._label_ids)))
         return key

@@ -44,7 +44,7 @@ def fit(
     longest = max(row.length for row in rows)
     whole = plan.per_device_batch_size * longest
     # No pass of so many tokens, padding included, has a larger part of them to learn.
-    share = max(len(row.completion_ids) / row.length for row in rows)
+    share = max(row.learnt / row.length for row in rows)
 
     def estimate(tokens: int, checkpointing: bool) -> MemoryEstimate:
         return estimate_memory(

@@ -170,4 +170,5 @@ def _digest(rows: Sequence[RenderedRow]) -> str:
     digest = hashlib.sha256()
     for row in rows:
         digest.update(array("q", [len(row.prompt_ids), *row.prompt_ids, len(row.completion_ids), *row.completion_ids]))
+        digest.update(array("q", [place for span in row.earlier for place in span]))
     return digest.hexdigest()

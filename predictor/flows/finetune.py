@@ -63,6 +63,7 @@ def finetune(
         evaluation = trial.evaluate(tuned.model)
         trial.save(tuned, run.artifacts)
         write_config(run.artifacts, config)
+        run.describe(tags={f"{keys.TAG_SIGNATURE}{n}": text for n, text in evaluation.scores.signatures.items()})
         run.table("predictions.json", *evaluation.table())
         if trial.labels:
             write_class_report(run.artifacts, trial.labels, trial.truth, evaluation.answers, evaluation.metrics())

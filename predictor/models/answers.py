@@ -6,12 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from predictor.data.example import Example
 from predictor.models.base_model import BaseModel
 from predictor.models.generate import generate
-from predictor.models.render import render_prompts
+from predictor.models.render import render_prompts, render_rows
+from predictor.probe import answer_sequels
+from predictor.probe.batching import pad_id_of
+from predictor.probe.scoring import sequel_losses
 from predictor.progress import SILENT, Progress
 from predictor.tasks import Task, TaskScores, reported
+from predictor.tasks.base import reads_references
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,34 @@ class Evaluation:
 def evaluate(
     model: Any, base: BaseModel, task: Task, examples: Sequence[Example], progress: Progress = SILENT
 ) -> Evaluation:
-    """Greedy answers of `model` (the base or a tuned one) to each example, scored by the task."""
+    """Greedy answers of `model` (the base or a tuned one) to each example, scored by the task.
+
+    A task that asks for them also gets the model's losses on the right answers.
+    """
     prompts = render_prompts(examples, task, base.tokenizer)
     ids = generate(
         model, base.tokenizer, prompts, max_new_tokens=task.max_new_tokens, on_batch=lambda rows: progress.advance(rows)
     )
     answers = [task.parse(text) for text in base.tokenizer.batch_decode(ids, skip_special_tokens=True)]
-    return Evaluation(task, examples, answers, ids, task.score(answers, examples))
+    scores = task.score(answers, examples)
+    if (reader := reads_references(task)) is not None:
+        scores = scores.joined(reader.score_references(reference_losses(model, base, task, examples), examples))
+    return Evaluation(task, examples, answers, ids, scores)
+
+
+def headline_score(model: Any, base: BaseModel, task: Task, examples: Sequence[Example]) -> float:
+    """The headline of :func:`evaluate`. Nothing is generated where it follows from the right answers alone."""
+    reader = reads_references(task)
+    if reader is not None and task.headline in reader.from_references:
+        losses = reference_losses(model, base, task, examples)
+        return reader.score_references(losses, examples).values[task.headline]
+    return evaluate(model, base, task, examples).scores.values[task.headline]
+
+
+def reference_losses(model: Any, base: BaseModel, task: Task, examples: Sequence[Example]) -> list[np.ndarray]:
+    """The losses of the tokens that each example's row would teach, in nats, shape (tokens,) each.
+
+    Teacher forced: each token is judged after the right ones before it.
+    """
+    rows = render_rows(examples, task, base.tokenizer)
+    return [nll for nll, _ in sequel_losses(model, answer_sequels(rows), pad_id=pad_id_of(base.tokenizer))]

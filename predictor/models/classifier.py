@@ -34,7 +34,7 @@ class LabelledRow:
     """One text as the model reads it, and the position of its class.
 
     Attributes:
-        prompt_ids: tokens of the text. completion_ids: none, since nothing is said.
+        prompt_ids: tokens of the text. completion_ids, earlier: none, since nothing is said.
         cut: the text was longer, and its end is left out.
     """
 
@@ -43,6 +43,12 @@ class LabelledRow:
     label: int
     cut: bool = False
     completion_ids: list[int] = field(default_factory=list)
+    earlier: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def learnt(self) -> int:
+        """Tokens that are learnt to say: none."""
+        return 0
 
     @property
     def length(self) -> int:

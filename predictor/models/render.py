@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from predictor.data.example import Example, Message
 from predictor.errors import DataError, ModelError
-from predictor.tasks.base import Task
+from predictor.tasks.base import Task, learns_every_turn
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -16,20 +16,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RenderedRow:
-    """One example as the model sees it. Only the completion, which ends with the end-of-turn token, is learnt."""
+    """One example as the model sees it. The completion, which ends with the end-of-turn token, is learnt.
+
+    Attributes:
+        earlier: (first, behind the last) positions in `prompt_ids` of earlier turns of the assistant that are learnt
+            too, with their end-of-turn tokens; empty unless the task learns every turn.
+    """
 
     id: str
     prompt_ids: list[int]
     completion_ids: list[int]
+    earlier: tuple[tuple[int, int], ...] = ()
 
     @property
     def length(self) -> int:
         """Tokens of prompt and completion."""
         return len(self.prompt_ids) + len(self.completion_ids)
 
+    @property
+    def learnt(self) -> int:
+        """Tokens that are learnt."""
+        return len(self.completion_ids) + sum(end - begin for begin, end in self.earlier)
+
 
 def render_prompts(examples: Sequence[Example], task: Task, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     """Token ids up to where the model's answer begins, one list for each example."""
+    if learns_every_turn(task):
+        pieces = [_pieces(example.id, task.prompt(example), tokenizer) for example in examples]
+        return [[token for ids in row for token in ids] for row in _ids_of_pieces(pieces, tokenizer)]
     texts = [_prompt_text(task.prompt(example), tokenizer) for example in examples]
     return _token_ids(texts, tokenizer)
 
@@ -37,9 +51,14 @@ def render_prompts(examples: Sequence[Example], task: Task, tokenizer: PreTraine
 def render_rows(examples: Sequence[Example], task: Task, tokenizer: PreTrainedTokenizerBase) -> list[RenderedRow]:
     """Prompt and completion of each example, tokenized apart so that training sees the very prompt of generation.
 
+    Of a task that learns every turn, each turn of the assistant is tokenized apart, in prompts of generation too: so an
+    earlier answer is the tokens that the model itself would have said.
+
     Raises:
-        ModelError: the chat template does not put the answer after the prompt.
+        ModelError: the chat template does not put the answer after the prompt, or refuses the turns.
     """
+    if learns_every_turn(task):
+        return _rows_of_turns(examples, task, tokenizer)
     prompts: list[str] = []
     completions: list[str] = []
     for example in examples:
@@ -62,6 +81,55 @@ def render_rows(examples: Sequence[Example], task: Task, tokenizer: PreTrainedTo
             examples, _token_ids(prompts, tokenizer), _token_ids(completions, tokenizer), strict=True
         )
     ]
+
+
+def _rows_of_turns(examples: Sequence[Example], task: Task, tokenizer: PreTrainedTokenizerBase) -> list[RenderedRow]:
+    turns = [[*task.prompt(example), Message("assistant", task.target(example))] for example in examples]
+    pieces = [_pieces(example.id, each, tokenizer) for example, each in zip(examples, turns, strict=True)]
+    rows = []
+    for example, ids in zip(examples, _ids_of_pieces(pieces, tokenizer), strict=True):
+        prompt: list[int] = []
+        earlier = []
+        for place, piece in enumerate(ids[:-1]):
+            if place % 2 and piece:
+                earlier.append((len(prompt), len(prompt) + len(piece)))
+            prompt += piece
+        rows.append(RenderedRow(example.id, prompt, ids[-1], tuple(earlier)))
+    return rows
+
+
+def _pieces(name: str, turns: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """The conversation as the template writes it, cut where the assistant begins and ends to speak.
+
+    Returns:
+        what is read and what the assistant says in turns; it ends where the assistant has spoken, or is to.
+
+    Raises:
+        ModelError: the template writes a turn otherwise when others follow it.
+    """
+    open_end = turns[-1].role != "assistant"
+    whole = _template(turns, tokenizer, generation=open_end, name=name)
+    pieces: list[str] = []
+    done = ""
+    for place in (place for place, turn in enumerate(turns) if turn.role == "assistant"):
+        before = _template(turns[:place], tokenizer, generation=True, name=name)
+        # Templates end the turn with a newline after the end token; generation never gets to emit it.
+        after = _template(turns[: place + 1], tokenizer, generation=False, name=name).rstrip("\n")
+        if not (before.startswith(done) and after.startswith(before) and whole.startswith(after)):
+            raise ModelError(
+                f"the chat template writes turn {place + 1} otherwise when other turns follow it",
+                where=f"example {name}",
+                rule="to learn every turn of the assistant, template(turns) must begin with template(first turns)",
+                fix="use a base model whose chat template has this property, or rows of one answer each",
+            )
+        pieces += [before[len(done) :], after[len(before) :]]
+        done = after
+    return [*pieces, whole[len(done) :]] if open_end else pieces
+
+
+def _ids_of_pieces(pieces: Sequence[Sequence[str]], tokenizer: PreTrainedTokenizerBase) -> list[list[list[int]]]:
+    ids = iter(_token_ids([text for row in pieces for text in row], tokenizer))
+    return [[next(ids) for _ in row] for row in pieces]
 
 
 def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
@@ -102,14 +170,24 @@ def _prompt_text(turns: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -
     return _template(turns, tokenizer, generation=True)
 
 
-def _template(turns: Sequence[Message], tokenizer: PreTrainedTokenizerBase, *, generation: bool) -> str:
-    return str(
-        tokenizer.apply_chat_template(
-            [{"role": turn.role, "content": turn.content} for turn in turns],
-            add_generation_prompt=generation,
-            tokenize=False,
+def _template(turns: Sequence[Message], tokenizer: PreTrainedTokenizerBase, *, generation: bool, name: str = "") -> str:
+    from jinja2.exceptions import TemplateError
+
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                [{"role": turn.role, "content": turn.content} for turn in turns],
+                add_generation_prompt=generation,
+                tokenize=False,
+            )
         )
-    )
+    except TemplateError as error:
+        raise ModelError(
+            f"the chat template refuses the turns {', '.join(turn.role for turn in turns)}: {error}",
+            where=f"example {name}" if name else None,
+            rule="the base model's chat template decides which roles may speak, and in which order",
+            fix="use a base model whose template knows these roles, or leave such rows out of the dataset",
+        ) from None
 
 
 def _token_ids(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

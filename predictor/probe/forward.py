@@ -52,22 +52,30 @@ def forward_features(
         )
     empty = list(_empty_prompt(tokenizer) if empty_prompt_ids is None else empty_prompt_ids)
     full = [[*row.prompt_ids, *row.completion_ids] for row in usable]
-    alone = [[*empty, *row.completion_ids] for row in usable]
+    turns = [[*(row.prompt_ids[slice(*span)] for span in row.earlier), row.completion_ids] for row in usable]
+    alone = [[*empty, *turn] for said in turns for turn in said]
     scored = token_losses(model, full + alone, pad_id=pad_id_of(tokenizer))
     answers, hits, texts, unconditional = [], [], [], []
-    for row, (nll, hit), (nll_alone, _) in zip(usable, scored[: len(full)], scored[len(full) :], strict=True):
+    of_turns = iter(scored[len(full) :])
+    for row, said, (nll, hit) in zip(usable, turns, scored[: len(full)], strict=True):
         # The first token of a sequence has no predecessor and no loss: with an empty prompt of no tokens at all, the
         # answer's first token is not counted, and a row that has nothing else is left out.
-        length = len(row.completion_ids)
+        nll_alone = np.concatenate([next(of_turns)[0][-len(turn) :] for turn in said])
         if min(len(nll), len(nll_alone)) == 0:
             continue
-        answers.append(nll[-length:])
-        hits.append(hit[-length:])
+        answers.append(_of_turns(row, nll))
+        hits.append(_of_turns(row, hit))
         texts.append(nll)
-        unconditional.append(nll_alone[-length:])
+        unconditional.append(nll_alone)
     if not answers:
         raise DataError("no row has an answer token after another token", rule="prompts of at least one token")
     return measure("forward", Losses(answers, hits, texts, unconditional, dev or UNMARKED))
+
+
+def _of_turns(row: RenderedRow, values: np.ndarray) -> np.ndarray:
+    """Of the values of all tokens but the first of a row those of the tokens that are learnt."""
+    spans = [values[max(0, begin - 1) : end - 1] for begin, end in row.earlier]
+    return np.concatenate([*spans, values[-len(row.completion_ids) :]])
 
 
 def answer_marks(model: Any, tokenizer: Any, rows: Sequence[RenderedRow], batch_tokens: int | None = None) -> Marks:

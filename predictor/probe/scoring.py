@@ -31,30 +31,43 @@ class RenderedRow(Protocol):
         """The assistant's turn with its closing tokens."""
         ...
 
+    @property
+    def earlier(self) -> Sequence[tuple[int, int]]:
+        """(first, behind the last) positions in `prompt_ids` of earlier turns that are learnt too."""
+        ...
+
 
 @dataclass(frozen=True)
 class Sequel:
-    """Token ids of which the last `count` are looked at; at least one stands before them.
+    """Token ids of which `count` are looked at: the last ones, or those at positions `at`. One stands before the first.
 
     Raises:
-        ValueError: none is looked at, or none stands before them.
+        ValueError: none is looked at, none stands before them, or `at` is not `count` rising positions.
     """
 
     ids: Sequence[int]
     count: int
+    at: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.count < len(self.ids):
             raise ValueError(f"{self.count} of {len(self.ids)} tokens cannot be looked at")
+        rising = all(a < b for a, b in zip((0, *self.at), (*self.at, len(self.ids)), strict=True))
+        if self.at and not (rising and len(self.at) == self.count):
+            raise ValueError(f"the positions {self.at} are not {self.count} rising ones of {len(self.ids)} tokens")
 
 
 def answer_sequels(rows: Sequence[RenderedRow]) -> list[Sequel]:
-    """The answers of rows after their prompts; a row that lacks one of the two is left out."""
-    return [
-        Sequel([*row.prompt_ids, *row.completion_ids], len(row.completion_ids))
-        for row in rows
-        if len(row.prompt_ids) and len(row.completion_ids)
-    ]
+    """What is learnt of rows, after what stands before it; a row that lacks prompt or completion is left out."""
+    return [_learnt(row) for row in rows if len(row.prompt_ids) and len(row.completion_ids)]
+
+
+def _learnt(row: RenderedRow) -> Sequel:
+    ids, last = [*row.prompt_ids, *row.completion_ids], len(row.completion_ids)
+    if not row.earlier:
+        return Sequel(ids, last)
+    at = (*(place for span in row.earlier for place in range(*span) if place), *range(len(ids) - last, len(ids)))
+    return Sequel(ids, len(at), at)
 
 
 def sequel_losses(
@@ -99,6 +112,11 @@ def scores_of(model: Any, sequences: Sequence[Sequel], pad_id: int) -> tuple[tor
     ends = torch.tensor([len(sequence.ids) - 1 for sequence in sequences], device=ids.device)[:, None]
     counts = torch.tensor([sequence.count for sequence in sequences], device=ids.device)[:, None]
     places = (column >= ends - counts) & (column < ends)
+    for row, sequence in enumerate(sequences):
+        if sequence.at:
+            # What is said of a token stands at the place of the one before it.
+            places[row] = False
+            places[row, [place - 1 for place in sequence.at]] = True
     made: list[Any] = []
 
     def choose(module: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -28,18 +28,27 @@ class TaskScores:
         resample: name → from positions of questions, (n,), to the value on these questions alone; for what is no mean
             of its rows (macro-F1, a correlation, BLEU of a corpus, perplexity).
         errors: name → standard error, for targets whose error is `given`.
+        signatures: name → everything that the value depends on beside the texts, as its library writes it.
     """
 
     values: Mapping[str, float]
     rows: Mapping[str, Sequence[float]] = field(default_factory=dict)
     resample: Mapping[str, Callable[[np.ndarray], float]] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
+    signatures: Mapping[str, str] = field(default_factory=dict)
+
+    def joined(self, other: TaskScores) -> TaskScores:
+        """These and others of the same questions."""
+        mine, others = vars(self), vars(other)
+        return TaskScores(**{name: {**mine[name], **others[name]} for name in mine})
 
 
 class Task(Protocol):
     """The few members by which the fine-tune, the probe and the evaluation know a task.
 
     A task that has something to set names the dataclass of its section as `settings`, and its class takes an instance.
+    What else a task may have: `learns_every_turn = True`, when the assistant's earlier turns are learnt as the last one
+    is, and what :class:`ReadsReferences` has.
     """
 
     name: str
@@ -79,6 +88,27 @@ class Task(Protocol):
             scores: the numbers of this question by name, from the rows of :class:`TaskScores`.
         """
         ...
+
+
+class ReadsReferences(Protocol):
+    """What a task has besides that also scores what the model makes of the right answers, token by token."""
+
+    from_references: tuple[str, ...]
+    """The targets whose values :meth:`score_references` gives, by name."""
+
+    def score_references(self, losses: Sequence[np.ndarray], examples: Sequence[Example]) -> TaskScores:
+        """Scores of the losses, in nats, of the tokens that each example's row would teach, (tokens,) each."""
+        ...
+
+
+def reads_references(task: Task) -> ReadsReferences | None:
+    """The task as one that scores the model's losses on the right answers; None when it does not."""
+    return cast(ReadsReferences, task) if hasattr(task, "score_references") else None
+
+
+def learns_every_turn(task: Task) -> bool:
+    """Whether the assistant's earlier turns of a conversation are learnt as the last one is."""
+    return bool(getattr(task, "learns_every_turn", False))
 
 
 TASKS: Catalog[Task] = Catalog("task")

@@ -67,7 +67,11 @@ class Model:
 class Evaluation:
     """What it is scored on."""
 
-    eval_dataset: str = param("lab:evaluation", "evaluation data, in the same forms as dataset")
+    eval_dataset: str = param(
+        "lab:evaluation",
+        "evaluation data, in the same forms as dataset; split:0.1 holds out a tenth of the dataset, by conversation or "
+        "passage, as chat and summarization do when nothing is said",
+    )
     eval_limit: int = param(1000, "questions that are scored; 0 scores all", least=0)
     dev_limit: int = param(
         64, "questions of the evaluation file set aside, never scored, for the zero-shot and early scores", least=0
@@ -111,7 +115,12 @@ class FinetuneConfig(Sectioned):
 
     data: Data = section(Data)
     evaluation: Evaluation = section(Evaluation)
-    task: Chosen = choice(lambda: TASKS, "qa", "what doing well means; qa scores exact match and F1 as SQuAD does")
+    task: Chosen = choice(
+        lambda: TASKS,
+        "qa",
+        "what doing well means: qa (exact match and F1 as SQuAD scores), chat (every answer of a conversation) or "
+        "summarization (ROUGE)",
+    )
     model: Model = section(Model)
     hyperparameters: Hyperparameters = nested(Hyperparameters)
     probe: Probe = section(Probe)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from predictor.data.example import Example
-from predictor.models.answers import evaluate
+from predictor.models.answers import headline_score
 from predictor.models.base_model import BaseModel
 from predictor.models.render import RenderedRow
 from predictor.probe import (
@@ -162,8 +162,8 @@ class FirstSteps:
             self._after["dev_divergence"] = seen.divergence
             self._first_dev = dataclasses.replace(self._first_dev, log_probabilities=None)
         if self._dev:
-            early = evaluate(model, self._base, self._task, self._dev)
-            self.scores[f"early_{self._task.headline}"] = early.scores.values[self._task.headline]
+            early = headline_score(model, self._base, self._task, self._dev)
+            self.scores[f"early_{self._task.headline}"] = early
 
     @contextmanager
     def _for_dev(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import predictor
-from predictor.config import canonical_hash
+from predictor.config import canonical_hash, held_share
 from predictor.schema import keys
 from predictor.trial.config import WITHOUT_EFFECT, FinetuneConfig
 
@@ -29,6 +29,9 @@ def identity(config: FinetuneConfig, dataset: str, scored: str, base_model: str)
             configuration, tokenizer and chat template.
     """
     values = {n: v for n, v in config.values().items() if n not in (*_BY_CONTENT, *_RULES, *WITHOUT_EFFECT)}
+    held = held_share(config.evaluation.eval_dataset)
+    # Rows that are held out are not learnt; those of a file are, whatever stands in it.
+    values |= {} if held is None else {"held_out": held}
     return canonical_hash(
         {
             **values,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
-from predictor.data import Dataset, load, split_evaluation, subsample
+from predictor.config import held_share
+from predictor.config.names import HELD_OUT
+from predictor.data import Dataset, hold_out, load, split_evaluation, subsample
 from predictor.data.example import Example
 from predictor.data.fingerprint import Fingerprint, row_hash
 from predictor.data.formats.base import Format
@@ -21,6 +24,8 @@ from predictor.tasks.base import Task
 from predictor.trial.config import FinetuneConfig
 from predictor.trial.parts import Parts, parts_of
 from predictor.trial.sources import dataset_source
+
+_ANOTHER: Final = "choose another task with -P task=…, or another file"
 
 
 @dataclass(frozen=True)
@@ -94,13 +99,18 @@ def gather(config: FinetuneConfig) -> Materials:
     """
     task = configured(config.task.name, config.task.settings)
     source, told = dataset_source(config.data.dataset), config.evaluation
-    format = _format(task)
+    format, share = _format(task), held_share(told.eval_dataset)
     dataset = load(source, format=format, drop_bad=True)
     learnable, unusable_train = _usable(dataset, task)
-    if told.eval_dataset:
+    if share is not None:
+        left, askable = hold_out(learnable, share)
+        asked = split_evaluation(askable, told.eval_limit, told.dev_limit)
+        parts = Parts(left, *asked, _held_out(dataset, list(askable), share))
+    elif told.eval_dataset:
         evaluation = load(dataset_source(told.eval_dataset), format=format, drop_bad=True)
-        askable, unusable_eval = _usable(evaluation, task)
-        parts = Parts(learnable, *split_evaluation(askable, told.eval_limit, told.dev_limit), evaluation, unusable_eval)
+        fix = f"name a file of this task's rows, or hold out a part of the dataset with -P eval_dataset={HELD_OUT}:0.1"
+        usable, unusable_eval = _usable(evaluation, task, fix)
+        parts = Parts(learnable, *split_evaluation(usable, told.eval_limit, told.dev_limit), evaluation, unusable_eval)
     else:
         parts = parts_of(
             source,
@@ -126,6 +136,32 @@ def gather(config: FinetuneConfig) -> Materials:
         tuple(parts.unusable),
         (*parts.notes, *_repeated(train, task)),
         own_parts=not told.eval_dataset,
+    )
+
+
+def _held_out(dataset: Dataset, rows: Sequence[Example], share: float) -> Dataset:
+    """A part of a dataset as one of its own."""
+    if not rows:
+        raise DataError(
+            f"no part of the dataset can be held out: {share:g} of its {len(dataset.examples)} rows is less than one "
+            "passage or conversation",
+            where=dataset.source,
+            rule="rows of one passage or conversation are held out together",
+            fix=f"name an evaluation file with -P eval_dataset, or a larger share than {HELD_OUT}:{share:g}",
+        )
+    fingerprint = Fingerprint()
+    for example in rows:
+        fingerprint.add(example)
+    return replace(
+        dataset,
+        examples=tuple(rows),
+        source=f"{HELD_OUT}:{share:g} of {dataset.source}",
+        fingerprint=fingerprint.digest,
+        row_sketch=fingerprint.sketch,
+        row_hashes=fingerprint.row_hashes,
+        rejections=(),
+        rejected=0,
+        notes=(),
     )
 
 
@@ -202,7 +238,7 @@ def _told(dataset: Dataset, unusable: Sequence[Rejection], task: Task) -> list[s
     return lines
 
 
-def _usable(dataset: Dataset, task: Task) -> tuple[list[Example], list[Rejection]]:
+def _usable(dataset: Dataset, task: Task, fix: str = _ANOTHER) -> tuple[list[Example], list[Rejection]]:
     usable: list[Example] = []
     unusable: list[Rejection] = []
     for example in dataset.examples:
@@ -219,7 +255,7 @@ def _usable(dataset: Dataset, task: Task) -> tuple[list[Example], list[Rejection
             f"no row can be used for the task '{task.name}' ({reasons})",
             where=f"{dataset.source}, read as {dataset.format}",
             rule="each row holds what the task reads",
-            fix="choose another task with -P task=…, or another file",
+            fix=fix,
         )
     return usable, unusable
 

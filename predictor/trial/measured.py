@@ -88,6 +88,7 @@ def _key(tier: str, task: Task, parts: Mapping[str, Any]) -> str | None:
             "parts": dict(parts),
             "tier": tier,
             "task": task.name,
+            "task_settings": repr(sorted(vars(task).items())),
             "code_revision": code_revision(),
             "foreign": foreign,
             "features": [name for name, entry in FEATURES if entry.tier == tier],

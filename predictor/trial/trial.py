@@ -21,7 +21,7 @@ from predictor.finetune.learning import Learning
 from predictor.finetune.methods import METHODS
 from predictor.finetune.plan import TrainingPlan, check_early_stopping, plan_training
 from predictor.finetune.train import Tuned, train
-from predictor.models.answers import Evaluation, evaluate
+from predictor.models.answers import Evaluation, evaluate, headline_score
 from predictor.models.base_model import BaseModel
 from predictor.models.device import detect
 from predictor.models.digests import planned_digest
@@ -321,8 +321,7 @@ class Trial:
         features = forward_features(base.model, base.tokenizer, self.rows, dev=dev)
         if m.dev:
             with self.watch.part("probe_dev"):
-                zero_shot = evaluate(base.model, base, m.task, m.dev)
-            features[f"zero_shot_{m.task.headline}"] = zero_shot.scores.values[m.task.headline]
+                features[f"zero_shot_{m.task.headline}"] = headline_score(base.model, base, m.task, m.dev)
         return features
 
     def _take(self, tier: str, parts: Mapping[str, Any], compute: Callable[[], Features], *, disk: bool = True) -> None:

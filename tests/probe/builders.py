@@ -44,6 +44,7 @@ class WordEncoder:
 class Rendered:
     prompt_ids: list[int]
     completion_ids: list[int]
+    earlier: tuple[tuple[int, int], ...] = ()
 
 
 class Tokenizer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from predictor.data.example import Example, Message
 from predictor.errors import DataError
 from predictor.schema.targets import TARGETS
-from predictor.tasks import TASKS, Task, headline_target, reported
+from predictor.tasks import TASKS, Task, TaskScores, headline_target, reported
+from predictor.tasks.base import reads_references
 
 
 class TaskContract:
@@ -24,6 +26,17 @@ class TaskContract:
     @pytest.fixture
     def task(self) -> Task:
         return TASKS.get(self.name)
+
+    def scored(self, task: Task, answers: Sequence[str]) -> TaskScores:
+        """The scores of answers, by a model that is sure of the right ones that it gives and of no others."""
+        scores = task.score(answers, self.usable)
+        if (reader := reads_references(task)) is None:
+            return scores
+        right = [answer == task.target(example) for answer, example in zip(answers, self.usable, strict=True)]
+        losses = [np.full(3, 0.0 if sure else 2.0) for sure in right]
+        found = reader.score_references(losses, self.usable)
+        assert set(found.values) == set(reader.from_references)
+        return scores.joined(found)
 
     def test_name_is_the_catalog_name(self, task: Task) -> None:
         assert task.name == self.name
@@ -44,16 +57,16 @@ class TaskContract:
 
     def test_target_survives_generation_and_scores_full_marks(self, task: Task) -> None:
         answers = [task.parse(f" {task.target(example)}\n") for example in self.usable]
-        scores = task.score(answers, self.usable)
+        scores = self.scored(task, answers)
         best = {target.name: target.high if target.higher_is_better else target.low for target in task.targets}
         assert all(best[name] in (None, pytest.approx(value)) for name, value in scores.values.items())
 
     def test_headline_is_scored(self, task: Task) -> None:
-        assert task.headline in task.score([task.target(example) for example in self.usable], self.usable).values
+        assert task.headline in self.scored(task, [task.target(example) for example in self.usable]).values
 
     def test_everything_scored_is_declared_keeps_its_bounds_and_follows_from_what_its_error_needs(self, task: Task):
         answers = ["", *[task.target(example) for example in self.usable[1:]]]
-        scores = task.score(answers, self.usable)
+        scores = self.scored(task, answers)
         n = len(self.usable)
         targets = {target.name: target for target in task.targets}
         for target in task.targets:
@@ -69,12 +82,12 @@ class TaskContract:
 
     def test_a_worse_answer_makes_the_headline_worse(self, task: Task) -> None:
         good = [task.target(example) for example in self.usable]
-        best, other = (task.score(answers, self.usable) for answers in (good, ["", *good[1:]]))
+        best, other = (self.scored(task, answers) for answers in (good, ["", *good[1:]]))
         assert headline_target(task).better(best.values[task.headline], other.values[task.headline])
 
     def test_every_row_of_the_predictions_shows_the_same_columns_and_the_answer(self, task: Task) -> None:
         answers = [task.target(example) for example in self.usable]
-        numbers = task.score(answers, self.usable).rows
+        numbers = self.scored(task, answers).rows
         rows = [
             task.row(example, answer, {name: values[i] for name, values in numbers.items()})
             for i, (example, answer) in enumerate(zip(self.usable, answers, strict=True))
@@ -89,6 +102,9 @@ class TaskContract:
             task.score([""], self.usable)
         with pytest.raises(DataError, match="at least one question"):
             task.score([], [])
+        if (reader := reads_references(task)) is not None:
+            with pytest.raises(DataError, match="one answer for each question"):
+                reader.score_references([np.zeros(1)], self.usable)
 
     def test_max_new_tokens_is_positive(self, task: Task) -> None:
         assert task.max_new_tokens > 0
