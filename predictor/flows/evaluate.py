@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from predictor.config import Chosen, Sectioned, check, choice, param, section, split_list
-from predictor.errors import ConfigError
+from predictor.errors import ConfigError, PredictorError
 from predictor.evaluation.settings import Comparison
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
 from predictor.tasks import TASKS
-from predictor.trial.config import finetune_config
+from predictor.trial.config import FinetuneConfig, finetune_config
 
 if TYPE_CHECKING:
     from predictor.evaluation.result import Evaluated
@@ -87,6 +86,64 @@ def evaluate(
         return _evaluate(config, progress, Path(folder), experiment, tracking_uri)
 
 
+def after(config: FinetuneConfig) -> EvaluateConfig | None:
+    """The evaluation that a fine-tune asks for at its end; None when it asks for none.
+
+    Its files are read now, so that what is wrong with them is said before anything is trained.
+
+    Raises:
+        ConfigError, DataError: a parameter or a file of the evaluation cannot be used.
+    """
+    from predictor.config import from_strings
+    from predictor.evaluation.originals import read_originals
+    from predictor.evaluation.settings import defaults_of
+    from predictor.trial.sources import dataset_source
+
+    path = config.execution.evaluation_config
+    if not config.execution.evaluate:
+        if path:
+            raise ConfigError(
+                "evaluation_config is given and evaluate is not",
+                where=f"-P evaluation_config={path}",
+                rule="a file with parameters of the evaluation at the end",
+                fix="-P evaluate=true",
+            )
+        return None
+    asked = from_strings(EvaluateConfig, {"config": path} if path else {})
+    for name in ("run_id", "adapter", "model", "compare", "base_model", "dataset", "eval_dataset"):
+        if getattr(asked.finetuned, name):
+            raise ConfigError(
+                f"{name} is given for an evaluation at the end of a fine-tune",
+                where=path,
+                rule="its fine-tune is the one that has just ended",
+                fix=f"leave {name} out",
+            )
+    read_originals(asked.comparison, defaults_of(config.model.base_model), dataset_source)
+    return asked
+
+
+def evaluate_after(
+    asked: EvaluateConfig, run_id: str, progress: Progress = SILENT, *, tracking_uri: str | None = None
+) -> dict[str, float]:
+    """Evaluate the fine-tune that has just ended.
+
+    Whatever goes wrong is a failed evaluation and no failed fine-tune, which is recorded already: it is told, and the
+    evaluation's own run is FAILED with the reason.
+
+    Returns:
+        The scores that the fine-tune has besides now.
+    """
+    import dataclasses
+
+    named = dataclasses.replace(asked, finetuned=Finetuned(run_id=run_id))
+    try:
+        [result] = evaluate(named, progress, tracking_uri=tracking_uri).evaluated
+    except PredictorError as error:
+        progress.note(f"WARNING: the fine-tune is recorded, its evaluation failed: {error.one_line()}")
+        return {}
+    return result.scores()
+
+
 def _evaluate(
     config: EvaluateConfig, progress: Progress, folder: Path, experiment: str | None, tracking_uri: str | None
 ) -> EvaluateResult:
@@ -96,9 +153,9 @@ def _evaluate(
     from predictor.evaluation.whole import evaluate_pair
     from predictor.models.device import detect
     from predictor.models.shelf import borrow
-    from predictor.report.evaluation_report import evaluation_page
+    from predictor.report.evaluation_files import write_evaluation
     from predictor.tracking import tracked_run
-    from predictor.tracking.evaluated import REPORT, RESULT, read_finetune, weights_of, write_back
+    from predictor.tracking.evaluated import read_finetune, weights_of, write_back
     from predictor.trial.evaluated import learnt, same_base
     from predictor.trial.sources import dataset_source, ready_base
 
@@ -110,7 +167,7 @@ def _evaluate(
         tracking_uri=tracking_uri,
         run_name=f"evaluation of {run.name if run else Path(asked.adapter or asked.model).name}",
         params={f"{keys.EVALUATION}{name}": str(value) for name, value in config.values().items()},
-        tags={keys.TAG_EVALUATES: run.record.run_id} if run else None,
+        tags={keys.TAG_EVALUATES: run.record.run_id, "mlflow.parentRunId": run.record.run_id} if run else None,
     ) as tracked:
         # What is wrong with data is said before any model is loaded.
         subject, materials = _subject(config, run, progress, tracking_uri)
@@ -127,9 +184,7 @@ def _evaluate(
             result, table = evaluate_pair(pair, subject, originals, settings, progress)
         finally:
             loan.give_back(pair.tuned if pair is not None and pair.is_adapter else None)
-        _write(tracked.artifacts / RESULT, result.to_json())
-        _write(tracked.artifacts / "advice.json", [vars(each) for each in result.advice])
-        (tracked.artifacts / REPORT).write_text(evaluation_page(result), encoding="utf-8")
+        write_evaluation(tracked.artifacts, result)
         if table is not None:
             tracked.table("rows.json", *table)
         tags = {keys.TAG_VERDICT: result.verdict, keys.TAG_RULE: result.rule, keys.TAG_COMPLETE: "true"}
@@ -187,6 +242,7 @@ def _subject(
         method=run.record.method,
         learning_rate=training.learning_rate,
         rows=len(materials.train),
+        replay_share=trial.data.replay_share if trial.data.replay else 0.0,
         early_stopping=training.early_stopping_patience > 0,
     )
     from predictor.tracking import read_records
@@ -236,7 +292,3 @@ def _compare(config: EvaluateConfig, experiment: str | None, tracking_uri: str |
         (tracked.artifacts / REPORT).write_text(comparison_page(evaluated), encoding="utf-8")
         tracked.finish(tags={keys.TAG_COMPLETE: "true"})
         return EvaluateResult(evaluated, tracked.run_id)
-
-
-def _write(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -135,6 +135,8 @@ TAG_FORCED: Final = "promotion.forced"
 
 MODEL_NAME: Final = "finetune-predictor"
 """The registered model, unless a parameter names another."""
+FORGETTING_MODEL_NAME: Final = "forgetting-predictor"
+"""The same of predictors of `score/forgetting`, which stand beside those of the score."""
 STAGE_NONE: Final = "None"
 STAGE_STAGING: Final = "Staging"
 STAGE_PRODUCTION: Final = "Production"

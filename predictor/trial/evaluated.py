@@ -31,8 +31,8 @@ def changed(materials: Materials, record: RunRecord) -> list[str]:
 
 
 def learnt(materials: Materials) -> tuple[Example, ...]:
-    """Every row that the fine-tune may have learnt from."""
-    return materials.train
+    """Every row that the fine-tune may have learnt from: of what was replayed, all that could be."""
+    return (*materials.train, *(materials.replay.examples if materials.replay else ()))
 
 
 def same_base(record: RunRecord, digest: str, base_model: str) -> None:

@@ -27,6 +27,7 @@ class Materials:
     Attributes:
         train: rows to learn from, before any is refused for its length.
         scored: questions that R is measured on. dev: other questions of the evaluation file, never scored.
+        replay: rows of what the base could do before, some of which are mixed into training.
     """
 
     task: Task
@@ -37,12 +38,19 @@ class Materials:
     dev: tuple[Example, ...]
     unusable_train: tuple[Rejection, ...] = ()
     unusable_eval: tuple[Rejection, ...] = ()
+    replay: Dataset | None = None
 
     @cached_property
     def leaked(self) -> int:
         """Training rows that ask what a scored or a development question asks, regardless of case and white space."""
         asked = {row_hash(example) for example in (*self.scored, *self.dev)}
-        return sum(row_hash(example) in asked for example in self.train)
+        rows = (*self.train, *(self.replay.examples if self.replay else ()))
+        return sum(row_hash(example) in asked for example in rows)
+
+    @property
+    def replayed(self) -> str:
+        """Digest of the rows that may be replayed; empty without any."""
+        return self.replay.fingerprint if self.replay else ""
 
     @cached_property
     def scored_fingerprint(self) -> str:
@@ -71,7 +79,8 @@ class Materials:
     @property
     def leak(self) -> str:
         """How much of the training data is evaluation too."""
-        return f"{self.leaked} of {len(self.train)} training rows are also questions of the evaluation"
+        rows = len(self.train) + (len(self.replay.examples) if self.replay else 0)
+        return f"{self.leaked} of {rows} training rows are also questions of the evaluation"
 
 
 def gather(config: FinetuneConfig) -> Materials:
@@ -88,7 +97,15 @@ def gather(config: FinetuneConfig) -> Materials:
     train = subsample(learnable, config.data.train_limit, config.execution.seed)
     scored, dev = split_evaluation(askable, config.evaluation.eval_limit, config.evaluation.dev_limit)
     return Materials(
-        task, dataset, evaluation, tuple(train), tuple(scored), tuple(dev), tuple(unusable_train), tuple(unusable_eval)
+        task,
+        dataset,
+        evaluation,
+        tuple(train),
+        tuple(scored),
+        tuple(dev),
+        tuple(unusable_train),
+        tuple(unusable_eval),
+        load(dataset_source(config.data.replay), drop_bad=True) if config.data.replay else None,
     )
 
 
