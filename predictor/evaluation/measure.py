@@ -122,7 +122,8 @@ def rows_table(task: Task, asked: Asked) -> tuple[list[str], list[list[Any]]]:
         before = task.row(example, answers[0], numbers[0])
         gain = sign * (numbers[1][name] - numbers[0][name]) if name else 0.0
         change = "won" if gain > 1e-12 else "lost" if gain < -1e-12 else "same"
-        varied = {f"base {column}": value for column, value in before.items() if value != shown.get(column)}
+        varied = {f"base {name}": value for name, value in before.items() if value != shown.get(name)}
+        varied["base answer"] = answers[0]
         found.append((("lost", "won", "same").index(change), {"change": change, **shown}, varied))
     columns = list(dict.fromkeys(name for _, row, _ in found for name in row))
     extra = sorted({name for _, _, varied in found for name in varied})

@@ -74,8 +74,12 @@ class Subject:
 
     @property
     def error(self) -> float:
-        """Standard error of it, √(p(1 − p)/n)."""
-        p = self.retention
+        """Standard error of it, √(p(1 − p)/n); NaN of none.
+
+        p has one kept and one lost question added, so that a few questions which were all kept have an error too
+        (Agresti and Coull 1998, Approximate Is Better than "Exact").
+        """
+        p = (self.both + 1.0) / (self.base + 2.0)
         return math.sqrt(p * (1.0 - p) / self.base) if self.base else math.nan
 
 

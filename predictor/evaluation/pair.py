@@ -89,6 +89,9 @@ def _with_adapter(base: BaseModel, folder: Path) -> Any:
     try:
         settings = PeftConfig.from_pretrained(str(folder))
         settings.inference_mode = True
+        settings.base_model_name_or_path = base.source  # where it lies here; peft would warn of a folder that moved
+        if settings.peft_type is None:
+            raise ValueError(f"{ADAPTER_CONFIG} says no peft_type")
     except Exception as error:  # peft, json and the disk each have their own family
         raise _damaged(folder, error) from error
     try:

@@ -34,7 +34,7 @@ class Ranking:
     model_name: str = param(keys.MODEL_NAME, "name of the registered predictor")
     forgetting_model: str = param(
         keys.FORGETTING_MODEL_NAME,
-        "name of a predictor of score/forgetting, which is shown beside the score where one is in stage; empty shows none",
+        "name of a predictor of score/forgetting, shown beside the score where one is in stage; empty shows none",
     )
 
 

@@ -131,11 +131,19 @@ def _originals(page: Page, evaluated: Evaluated) -> None:
         [
             original.name, original.metric, f"{original.score.base:.4f}", f"{original.score.tuned:.4f}",
             f"{100 * original.score.gain:+.2f} ± {100 * original.score.floor:.2f}", f"{original.score.p:.2g}",
-            str(original.score.n), told(original.divergence), _evidence(original.details),
+            str(original.score.n), told(original.divergence),
         ]
         for original in evaluated.originals
     ]  # fmt: skip
-    page.table(("", "score", "base", "tuned", "change, points", "p", "rows", "KL, nats/token", "details"), rows)
+    page.table(("", "score", "base", "tuned", "change, points", "p", "rows", "KL, nats/token"), rows)
+    page.table(
+        ("further numbers", "base", "tuned"),
+        [
+            [f"{original.name}: {name}", told(base), told(tuned)]
+            for original in evaluated.originals
+            for name, base, tuned in _beside(original)
+        ],
+    )
 
 
 def _retention(page: Page, evaluated: Evaluated) -> None:
@@ -260,6 +268,12 @@ def _scatter(evaluated: Sequence[Evaluated], points: Sequence[tuple[float, float
 
 def _gain(evaluated: Evaluated) -> float:
     return evaluated.task.score.gain / evaluated.task.point if evaluated.task else math.nan
+
+
+def _beside(original: OriginalResult) -> list[tuple[str, float, float]]:
+    """The details that both models have: name, base, tuned."""
+    names = [name.removesuffix("_base") for name in original.details if name.endswith("_base")]
+    return [(name, original.details[f"{name}_base"], original.details.get(f"{name}_tuned", math.nan)) for name in names]
 
 
 def _change(original: OriginalResult | None) -> str:
