@@ -76,29 +76,31 @@ def choose(
         chat: the question is put through the chat template, as the task's rows are; otherwise as plain text, which is
             how benchmarks by likelihood put it (`Question: …` and `Answer:`).
     """
-    from predictor.evaluation.likelihood import beside
-    from predictor.probe.scoring import Sequel
+    from predictor.evaluation.branching import Branches, ending_losses
+    from predictor.probe.batching import pad_id_of
 
     tokenizer = pair.base.tokenizer
-    prompts = _prompts(items, tokenizer, chat)
     space = "" if chat else " "
     answers = tokenizer([space + choice for item in items for choice in item.choices], add_special_tokens=False)
     ends = iter(answers["input_ids"])
-    sequels = []
-    for prompt, item in zip(prompts, items, strict=True):
-        for _ in item.choices:
-            choice = next(ends)
-            sequels.append(Sequel([*prompt, *choice], len(choice)))
-    looked = iter(beside(pair, sequels, on_batch=on_batch))
-    found: list[list[float]] = [[], [], [], []]
-    for item in items:
-        each = [next(looked) for _ in item.choices]
-        sizes = np.array([len(choice.encode("utf-8")) for choice in item.choices])
-        for place, losses in ((0, [one.base.sum() for one in each]), (1, [one.tuned.sum() for one in each])):
-            found[place].append(float(int(np.argmin(np.array(losses) / sizes)) == item.right))
-            found[place + 2].append(float(int(np.argmin(losses)) == item.right))
-    base, tuned, base_sum, tuned_sum = (np.array(each) for each in found)
-    return Chosen(base, tuned, base_sum, tuned_sum)
+    rows = [
+        Branches(prompt, [next(ends) for _ in item.choices])
+        for prompt, item in zip(_prompts(items, tokenizer, chat), items, strict=True)
+    ]
+    pad = pad_id_of(tokenizer)
+    with pair.untuned() as model:
+        base = ending_losses(model, rows, pad_id=pad, on_batch=on_batch)
+    tuned = ending_losses(pair.tuned, rows, pad_id=pad, on_batch=on_batch)
+    sizes = [np.array([len(choice.encode("utf-8")) for choice in item.choices]) for item in items]
+    right = np.array([item.right for item in items])
+
+    def chose(losses: Sequence[np.ndarray]) -> np.ndarray:
+        return (np.array([int(np.argmin(each)) for each in losses]) == right).astype(float)
+
+    def per_byte(losses: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [each / size for each, size in zip(losses, sizes, strict=True)]
+
+    return Chosen(chose(per_byte(base)), chose(per_byte(tuned)), chose(base), chose(tuned))
 
 
 def _prompts(items: Sequence[ChoiceItem], tokenizer: Any, chat: bool) -> list[list[int]]:

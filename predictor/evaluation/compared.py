@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
 from predictor.evaluation.paired import Paired, paired, paired_resampled
 from predictor.schema.targets import FRACTION, Target
 from predictor.tasks.base import Task, TaskScores
@@ -23,7 +25,7 @@ def compared(task: Task, base: TaskScores, tuned: TaskScores, n: int) -> dict[st
     found = {}
     for name in names:
         sign = targets[name].sign
-        rows = name in base.rows and name in tuned.rows
+        rows = all(name in scores.rows and np.isfinite(scores.rows[name]).all() for scores in (base, tuned))
         won, lost = _won_lost(base.rows[name], tuned.rows[name], sign) if rows else (0, 0)
         if name in base.resample and name in tuned.resample:
             found[name] = paired_resampled(base.resample[name], tuned.resample[name], n, sign=sign, won=won, lost=lost)

@@ -20,6 +20,7 @@ from predictor.evaluation.originals import CHAT, CHOICE, HARNESS, TEXT, Original
 from predictor.evaluation.overfitting import Rows
 from predictor.evaluation.paired import Paired, paired
 from predictor.evaluation.rouge import rouge_l
+from predictor.evaluation.settings import Comparison
 from predictor.evaluation.shift import manner
 from predictor.progress import SILENT, Progress
 from predictor.tasks import TASKS, headline_target
@@ -156,19 +157,19 @@ def heart_rows(task: Task, train: Asked, other: Asked) -> Rows | None:
 
 
 def measure_original(
-    pair: Pair, original: Original, generations: int, progress: Progress = SILENT
+    pair: Pair, original: Original, settings: Comparison, progress: Progress = SILENT
 ) -> tuple[OriginalResult, Retention | None]:
     """One original task, and what was retained where its rows have subjects."""
     if original.kind == TEXT:
         return _texts(pair, original), None
     if original.kind == CHAT:
-        return _chats(pair, original, generations), None
+        return _chats(pair, original, settings.generations), None
     if original.kind == CHOICE:
         return _choices(pair, original, progress)
     if original.kind == HARNESS:
         from predictor.evaluation.harness import run_harness
 
-        return run_harness(pair, original), None
+        return run_harness(pair, original, settings.original_limit), None
     return _task(pair, original, progress), None
 
 
@@ -229,14 +230,17 @@ def _choices(pair: Pair, original: Original, progress: Progress) -> tuple[Origin
 
 
 def _task(pair: Pair, original: Original, progress: Progress) -> OriginalResult:
-    task = TASKS.get(original.kind)
-    asked = ask(pair, task, original.examples, progress)
-    scores = compared(task, asked.base.scores, asked.tuned.scores, len(original.examples))
+    task: Task = TASKS.get(original.kind)
+    examples: Sequence[Example] = original.examples
+    if fitted := getattr(task, "fitted", None):  # a task that must know its rows first
+        task, _, examples = fitted(examples, examples)
+    asked = ask(pair, task, examples, progress)
+    scores = compared(task, asked.base.scores, asked.tuned.scores, len(examples))
     target = headline_target(task)
     factor = share_of_range(target)
     if task.headline not in scores or factor is None:
         # A score without bounds is no share of anything; how likely the right answers are is one.
-        return _by_likelihood(pair, original, _answer_sequels(pair, task, original.examples))
+        return _by_likelihood(pair, original, _answer_sequels(pair, task, examples))
     details: dict[str, float] = {}
     for name, score in scores.items():
         details |= {f"{name}_base": score.base, f"{name}_tuned": score.tuned}

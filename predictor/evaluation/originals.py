@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -126,6 +127,7 @@ def _read(
 ) -> Original:
     limit = settings.original_limit
     if kind == HARNESS:
+        _require_harness()
         return Original(name, kind, source)
     if kind == CHOICE:
         items = spread(_choices(source), limit)
@@ -161,6 +163,16 @@ def _read(
         )
     chosen = subsample(fresh, limit, seed=0)
     return Original(name, kind, source, examples=tuple(chosen), left_out=len(usable) - len(fresh))
+
+
+def _require_harness() -> None:
+    if importlib.util.find_spec("lm_eval") is None:
+        raise ConfigError(
+            "lm-evaluation-harness is not installed",
+            where="-P original=lm_eval:…",
+            rule="tasks of lm_eval need the extra 'harness'",
+            fix="pip install 'finetune-predictor[harness]', or name a file: choice:FILE.csv",
+        )
 
 
 def _lacks(kind: str, example: Example) -> str | None:

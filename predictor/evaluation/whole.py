@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from predictor.data import Example, subsample
 from predictor.evaluation.advice import Facts, advise
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from predictor.evaluation.measure import Asked
     from predictor.evaluation.pair import Pair
 
+_REPEATED: Final = 32
+"""Questions that are read once more, in other batches."""
 Table = tuple[list[str], list[list[Any]]]
 
 
@@ -74,12 +76,12 @@ def evaluate_pair(
             progress.stage("ask about training rows", 2 * len(known))
             rows = heart_rows(subject.task, ask(pair, subject.task, known, progress), asked)
         if asked.looked:
-            repeat = repeat_noise(pair, asked.sequels, asked.looked)
+            repeat = repeat_noise(pair, asked.sequels[:_REPEATED], asked.looked[:_REPEATED])
     measured: list[OriginalResult] = []
     retention: Retention | None = None
     for original in originals:
         progress.stage(f"original task {original.name}")
-        found, kept = measure_original(pair, original, settings.generations, progress)
+        found, kept = measure_original(pair, original, settings, progress)
         measured.append(found)
         retention = kept or retention
     task = task_result(subject.task, asked) if subject.task is not None and asked is not None else None

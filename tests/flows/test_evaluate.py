@@ -262,3 +262,17 @@ def test_what_is_replayed_is_no_test_of_what_was_kept(folder: Path):
 
     with pytest.raises(DataError, match="every row of the original task"):
         read_originals(rows, ENGLISH, str, load(str(folder / "other.json")).examples)
+
+
+def test_the_notebook_runs_from_its_first_cell_to_its_last(done: EvaluateResult, monkeypatch: pytest.MonkeyPatch):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    notebook = json.loads((Path(__file__).parents[2] / "docs" / "analysis.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, object] = {}
+    for cell in notebook["cells"]:
+        assert not cell.get("outputs")
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert len(names["table"]) == len(names["evaluated"]) >= 1
+    assert done.evaluated[0].title in set(names["table"]["fine-tune"])
