@@ -18,6 +18,7 @@ VERBS = (
     "meta",
     "promote",
     "predict",
+    "evaluate",
     "prepare",
     "convert",
     "sweep",

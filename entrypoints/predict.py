@@ -21,6 +21,10 @@ def run(config: PredictConfig, progress: Progress) -> None:
         print(
             f"{row.rank:>3}. {row.candidate}: {row.prediction:.3f} (90 % interval {row.lower:.3f} to {row.upper:.3f})"
         )
+        if (lost := getattr(row, "forgetting", None)) is not None and lost == lost:
+            mark = "; on the Pareto front" if row.pareto else ""
+            span = f"({100 * row.forgetting_lower:+.1f} to {100 * row.forgetting_upper:+.1f})"
+            print(f"       forgets {100 * lost:+.1f} points {span}{mark}")
         prices = [(row.probe_s, "probed in {:.0f} s"), (row.full_s, "a full fine-tune would take about {:.0f} s")]
         known = [text.format(seconds) for seconds, text in prices if seconds == seconds]
         print("       " + "; ".join([row.advice, *known]))

@@ -26,18 +26,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "finetune": {"config", "models"},
     "trial": {"config", "schema", "data", "tasks", "probe", "models", "lab", "finetune"},
     "runs": set(),
+    "evaluation": {"config", "schema", "data", "metrics", "tasks", "probe", "models", "lab"},
     "tracking": {"schema", "data"},
     "table": {"config", "schema"},
     "meta": {"config", "schema", "probe", "table"},
     "registry": {"schema", "table", "meta"},
-    "report": {"schema", "metrics", "table", "meta"},
+    "report": {"schema", "metrics", "table", "meta", "evaluation"},
     "sweep": {"config", "schema", "table", "probe", "tasks", "models", "finetune", "trial"},
 }
 """Room → the rooms that its files may import, at the top or inside functions."""
 MAY_IMPORT["flows"] = set(MAY_IMPORT)
 TORCH_FREE = [
     "config", "schema", "data", "metrics", "tasks", "probe", "finetune.methods", "finetune.settings", "lab",
-    "trial.config", "trial.materials", "trial.identity", "table", "meta", "report", "sweep",
+    "trial.config", "trial.materials", "trial.identity", "evaluation", "evaluation.result", "evaluation.originals",
+    "evaluation.whole", "table", "meta", "report", "sweep",
 ]  # fmt: skip
 MLFLOW_ROOMS = {"tracking", "registry"}
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult)

@@ -22,7 +22,10 @@ def _of(**values: object) -> str:
 def test_names_and_what_has_no_effect_do_not_count():
     assert _of(dataset="a.json", eval_dataset="b", base_model="c") == _of()
     assert _of(checkpoint_steps=7, checkpoint_dir="elsewhere") == _of()
-    assert set(WITHOUT_EFFECT) == {"checkpoint_steps", "checkpoint_dir", "family"}
+    assert _of(evaluate=True, evaluation_config="e.yaml", replay_share=0.2) == _of()
+    assert set(WITHOUT_EFFECT) == {
+        "checkpoint_steps", "checkpoint_dir", "family", "evaluate", "evaluation_config"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,14 @@ def test_other_rows_questions_or_weights_count(place: int):
     digests = ["rows", "questions", "weights"]
     digests[place] = "other"
     assert identity(finetune_config(), *digests) != _of()
+
+
+def test_what_is_replayed_and_how_much_counts_only_where_something_is():
+    def replaying(digest: str, **values: object) -> str:
+        return identity(finetune_config(replay="a.json", **values), "rows", "questions", "weights", digest)
+
+    assert replaying("") == _of()
+    assert len({_of(), replaying("a"), replaying("b"), replaying("a", replay_share=0.1)}) == 4
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from predictor.config import check
+from predictor.flows.evaluate import after, evaluate_after
 from predictor.progress import SILENT, Progress
 from predictor.schema import RunRecord, keys
 from predictor.trial.config import FinetuneConfig
@@ -44,6 +45,7 @@ def finetune(
     from predictor.trial.opening import open_trial
 
     check(config)
+    asked = after(config)
     with (
         tracked_run(
             keys.KIND_FINETUNE, experiment=experiment, tracking_uri=tracking_uri, run_name=config.title, lease=lease
@@ -76,4 +78,8 @@ def finetune(
         )
         run.finish_record(record)
         trial.discard_checkpoints()  # only now is everything in the store
-        return dataclasses.replace(record, run_id=run.run_id, status="FINISHED")
+    if asked is not None:
+        # The base has gone back to the shelf; the evaluation finds it there.
+        more = evaluate_after(asked, run.run_id, progress, tracking_uri=tracking_uri)
+        record = dataclasses.replace(record, scores={**record.scores, **more})
+    return dataclasses.replace(record, run_id=run.run_id, status="FINISHED")

@@ -53,7 +53,11 @@ class MetaConfig:
     n_trials: int = param(0, "Optuna trials of the final tuning; 0 chooses by the number of rows", least=0, most=10_000)
     seed: int = param(0, "seeds the splits, the tuning and the boosters", least=0)
     threads: int = param(1, "threads of LightGBM", least=1)
-    model_name: str = param(keys.MODEL_NAME, "name under which the predictor is registered; empty registers nothing")
+    model_name: str = param(
+        keys.MODEL_NAME,
+        "name under which the predictor is registered (of score/forgetting: forgetting-predictor); empty registers "
+        "nothing",
+    )
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ def train_predictor(
         ConfigError: a target that no task declares and of which nothing is said.
         TableError: nothing to learn from, with what was skipped and why. TrackingError, RegistryError: MLflow's stores.
     """
+    from predictor.evaluation.second import registered_as
     from predictor.meta.known import known_features
     from predictor.meta.train import train
     from predictor.registry import register
@@ -143,7 +148,7 @@ def train_predictor(
                 trained.bundle,
                 run.run_id,
                 table.rows.head(3),
-                name=config.model_name,
+                name=registered_as(config.model_name, config.target),
                 training_runs=[run_id for unit in table.run_ids for run_id in unit],
                 tags=tags,
             )
@@ -152,6 +157,7 @@ def train_predictor(
 
 
 def _table(config: MetaConfig, progress: Progress) -> Table:
+    import predictor.evaluation.targets  # noqa: F401 - declares what evaluations write back
     from predictor import tracking
     from predictor.schema.targets import target_of
     from predictor.table import build, from_file

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from predictor.config import TIERS, Sectioned, check, nested, param, section, split_names
-from predictor.errors import ConfigError, PredictorError, in_one_line
+from predictor.errors import ConfigError, PredictorError, RegistryError, in_one_line
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
 from predictor.trial.config import WITHOUT_EFFECT, FinetuneConfig, finetune_config, hyperparameters_of
@@ -32,6 +32,10 @@ class Ranking:
     stage: str = param(keys.STAGE_PRODUCTION, "stage of the predictor", choices=keys.STAGES)
     version: int = param(0, "number of the predictor's version; 0 takes the one in stage", least=0)
     model_name: str = param(keys.MODEL_NAME, "name of the registered predictor")
+    forgetting_model: str = param(
+        keys.FORGETTING_MODEL_NAME,
+        "name of a predictor of score/forgetting, shown beside the score where one is in stage; empty shows none",
+    )
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ def rank_candidates(
     Raises:
         ConfigError: no candidate is named. RegistryError: no such predictor. PredictorError: every candidate failed.
     """
+    from predictor.evaluation.second import with_forgetting
     from predictor.flows.probe import probe_dataset
     from predictor.registry import Candidate, from_probe, ranking
     from predictor.sweep.space import read_grid
@@ -156,6 +161,7 @@ def rank_candidates(
         loaded = load_predictor(
             stage=asked.stage, version=asked.version or None, name=asked.model_name, tracking_uri=tracking_uri
         )
+        forgetting = _of_forgetting(asked, progress, tracking_uri)
         said = config.said
         trial = config.like(loaded.bundle.like_taught(said))
         used = {**config.values(), **{name: trial.values()[name] for name in _LIKE_TAUGHT}}
@@ -169,6 +175,9 @@ def rank_candidates(
                 progress.note(f"{name}: {in_one_line(error)}")
                 probed.append(Candidate(name, {}, error=in_one_line(error)))
         table = ranking(loaded.bundle, probed)
+        if forgetting is not None:
+            sign = loaded.bundle.target.sign
+            table = with_forgetting(table, ranking(forgetting.bundle, probed), sign)
         table.to_csv(run.artifacts / "ranking.csv", index=False)
         (run.artifacts / "ranking.json").write_text(table.to_json(orient="split", index=False))
         failed = [candidate for candidate in probed if candidate.error]
@@ -183,6 +192,18 @@ def rank_candidates(
             tags={keys.TAG_MODEL: f"models:/{loaded.name}/{loaded.version}"},
         )
         return PredictResult(table, loaded, trial, run.run_id)
+
+
+def _of_forgetting(asked: Ranking, progress: Progress, tracking_uri: str | None) -> Predictor | None:
+    """The predictor of forgetting in the stage; None where there is none, which nobody need have."""
+    if not asked.forgetting_model:
+        return None
+    try:
+        return load_predictor(stage=asked.stage, version=None, name=asked.forgetting_model, tracking_uri=tracking_uri)
+    except RegistryError as error:
+        if asked.forgetting_model != keys.FORGETTING_MODEL_NAME:
+            progress.note(f"forgetting is not predicted: {error.one_line()}")
+        return None
 
 
 def load_predictor(*, stage: str | None, version: int | None, name: str, tracking_uri: str | None = None) -> Predictor:

@@ -85,7 +85,7 @@ class Batch:
 
 def draw_batch(rng: Random, tokenizer: Tokenizer, level: Level, passages: int) -> Batch:
     """A batch drawn from the pretraining pool."""
-    drawn = [_draw_chats(rng, level) for _ in range(passages)]
+    drawn = [draw_chats(rng, level) for _ in range(passages)]
     texts: list[str] = []
     for passage, chats in drawn:
         texts.append(f"{IM_START}user\nContext: {passage.text}")
@@ -140,7 +140,7 @@ def _block(
     return question + before + value + after + end, marks
 
 
-def _draw_chats(rng: Random, level: Level) -> tuple[Passage, list[tuple[str, tuple[str, str, str]]]]:
+def draw_chats(rng: Random, level: Level) -> tuple[Passage, list[tuple[str, tuple[str, str, str]]]]:
     """A passage and, for each chat, the question and the answer in three parts: before, value, after."""
     askable: list[Fact] = []
     while not askable:

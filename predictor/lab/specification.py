@@ -15,14 +15,17 @@ from predictor.errors import ConfigError
 from predictor.files import whole_file
 from predictor.lab.families import FAMILIES, generate
 from predictor.lab.items import evaluation_items
+from predictor.lab.original import original_examples
 
 WORLD_VERSION: Final = "4"
 """Changed whenever the same name would give other rows."""
 PREFIX: Final = "lab:"
 EVALUATION: Final = "lab:evaluation"
 EVALUATION_ROWS: Final = 1280
+ORIGINAL: Final = "original"
+"""What the base model was taught, as rows of a dataset: no family, for nothing in it is poor."""
 DEFAULT_SIZE: Final = 512
-_RULE: Final = "lab:evaluation, or lab:FAMILY:dial=NUMBER:size=ROWS:seed=NUMBER"
+_RULE: Final = "lab:evaluation, lab:original:size=ROWS:seed=NUMBER, or lab:FAMILY:dial=NUMBER:size=ROWS:seed=NUMBER"
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class DatasetName:
     def text(self) -> str:
         """The name as :func:`parse` reads it; without `size=` where the dial is the number of rows itself."""
         size = "" if self.family == "size" else f":size={self.size}"
-        return f"{PREFIX}{self.family}:dial={self.dial:g}{size}:seed={self.seed}"
+        dial = "" if self.family == ORIGINAL else f":dial={self.dial:g}"
+        return f"{PREFIX}{self.family}{dial}{size}:seed={self.seed}"
 
 
 def parse(spec: str) -> DatasetName:
@@ -53,8 +57,9 @@ def parse(spec: str) -> DatasetName:
     family, *parts = rest.split(":")
     if prefix != "lab" or not family:
         raise ConfigError(f"'{spec}' is not the name of a lab dataset", rule=_RULE)
-    entry = FAMILIES.get(family, where=spec)
-    values: dict[str, Any] = {"dial": entry.settings[0], "size": DEFAULT_SIZE, "seed": 1}
+    values: dict[str, Any] = {"size": DEFAULT_SIZE, "seed": 1}
+    if family != ORIGINAL:
+        values["dial"] = FAMILIES.get(family, where=spec).settings[0]
     for part in parts:
         name, equals, text = part.partition("=")
         if name not in values or not equals:
@@ -64,14 +69,16 @@ def parse(spec: str) -> DatasetName:
         except ValueError:
             kind = "a number" if name == "dial" else "a whole number"
             raise ConfigError(f"{name}='{text}' is not {kind}", where=spec, rule=_RULE) from None
-    return DatasetName(family, **values)
+    if family == ORIGINAL and values["size"] < 1:
+        raise ConfigError(f"size={values['size']} is below 1", where=spec, rule=_RULE)
+    return DatasetName(family, **{"dial": 0.0, **values})
 
 
 def materialise(spec: str, cache: Path | None = None) -> Path:
     """The SQuAD v1.1 file of a lab dataset, written the first time it is asked for.
 
     Args:
-        spec: `lab:evaluation` or `lab:FAMILY:dial=…:size=…:seed=…`.
+        spec: `lab:evaluation`, `lab:original:size=…:seed=…` or `lab:FAMILY:dial=…:size=…:seed=…`.
         cache: folder for the files; by default `lab/<world version>` in `$PREDICTOR_CACHE`, else in
             `~/.cache/finetune-predictor`.
 
@@ -83,11 +90,17 @@ def materialise(spec: str, cache: Path | None = None) -> Path:
     folder = cache if cache is not None else cache_folder() / "lab" / WORLD_VERSION
     path = folder / (text.removeprefix(PREFIX).replace(":", "-").replace("=", "") + ".json")
     if not path.exists():
-        examples = generate(name.family, name.dial, name.size, name.seed) if name else evaluation_examples()
+        examples = _rows(name) if name else evaluation_examples()
         # Two processes may write it at once, with equal bytes. It is believed from then on, so it has to last.
         with whole_file(path, durable=True, encoding="utf-8") as file:
             file.write(squad_text(text, examples))
     return path
+
+
+def _rows(name: DatasetName) -> Sequence[Example]:
+    if name.family == ORIGINAL:
+        return original_examples(name.size, name.seed)
+    return generate(name.family, name.dial, name.size, name.seed)
 
 
 def evaluation_examples() -> list[Example]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
@@ -18,6 +19,14 @@ from predictor.table.planned import PLANNED
 Guess = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(positions of the rows that teach, of the rows that test) → predictions of the test rows."""
 
+OF_TARGET: Final = {
+    "forgetting": {
+        "learning_rate_only": f"{keys.HP}learning_rate",
+        "kl_only": f"{keys.PROBE}generic_divergence",
+        "task_kl_only": f"{keys.PROBE}dev_divergence",
+    }
+}
+"""Target → name of a baseline → the one feature that it guesses from: what is said to track that target."""
 ALPHAS = (0.01, 0.1, 1.0, 10.0)
 
 
@@ -34,6 +43,9 @@ def baselines(table: Table, labels: np.ndarray | None = None) -> dict[str, Guess
     # Baselines of equal error are shown in this order; that of the catalog would follow the imports.
     for name in sorted(single, reverse=True):
         chosen[name] = _line(table, single[name])
+    for name, column in OF_TARGET.get(table.target.name, {}).items():
+        if column in names:
+            chosen[name] = _line(table, names.index(column))
     hp = [j for j, column in enumerate(names) if column.startswith(keys.HP) and column not in PLANNED]
     if hp:
         chosen["hp_only"] = _trees(table, hp)

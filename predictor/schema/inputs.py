@@ -14,7 +14,7 @@ class DatasetUse:
     Attributes:
         name: as the user named it. digest: of the accepted rows. uri: what was read.
         rows, refused, used: of the source, of these not accepted, and of the accepted those that the run works on.
-        context: `training` or `evaluation`.
+        context: `training`, `evaluation` or `replay`.
     """
 
     name: str

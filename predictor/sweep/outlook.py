@@ -59,7 +59,7 @@ class Identity:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._materials: dict[tuple[object, ...], tuple[str, str]] = {}
+        self._materials: dict[tuple[object, ...], tuple[str, str, str]] = {}
         self._digests: dict[str, str] = {}
 
     def __call__(self, config: FinetuneConfig) -> str:
@@ -72,11 +72,13 @@ class Identity:
 
         evaluation = config.evaluation
         # Which rows are drawn changes no fingerprint: the seed and the limit are in the identity themselves.
-        key = (config.data.dataset, config.task, evaluation)
+        key = (config.data.dataset, config.data.replay, config.task, evaluation)
         if key not in self._materials:
             materials = gather(config)
-            self._materials[key] = materials.dataset.fingerprint, materials.evaluation_fingerprint
-        return identity(config, *self._materials[key], self.base(config.model.base_model, config.base_kind))
+            told = materials.dataset.fingerprint, materials.evaluation_fingerprint, materials.replayed
+            self._materials[key] = told
+        dataset, scored, replayed = self._materials[key]
+        return identity(config, dataset, scored, self.base(config.model.base_model, config.base_kind), replayed)
 
     def base(self, base_model: str, kind: str = "decoder") -> str:
         """The digest of a base model, which is fetched if it is not on this machine yet.

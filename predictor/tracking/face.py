@@ -55,7 +55,8 @@ the first optimizer steps, `{keys.PROBE}zero_shot_…` the one before them, both
 | `{keys.COST}…` | seconds (`_s`), megabytes (`_mb`), tokens |
 | `{keys.TRAIN}…`, `{keys.EVAL}…` | curves by optimizer step |
 | `{keys.TAG_KIND}` | what the run is: a `{keys.KIND_FINETUNE}`, `{keys.KIND_PROBE}`, `{keys.KIND_META}` (a \
-predictor), `{keys.KIND_PREDICT}` (a ranking), `{keys.KIND_SWEEP}`, … |
+predictor), `{keys.KIND_PREDICT}` (a ranking), `{keys.KIND_EVALUATION}` (what a fine-tune \
+learnt and forgot), `{keys.KIND_SWEEP}`, … |
 | `{keys.TAG_PARENT}` | the sweep or quickstart that a fine-tune belongs to |
 """
 

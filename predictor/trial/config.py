@@ -45,6 +45,12 @@ class Data:
         "training rows that are also scored or development questions: note says so, refuse ends with an error",
         choices=("note", "refuse"),
     )
+    replay: str = param(
+        "", "rows of what the base could do before, mixed into the training rows against forgetting; in the same forms"
+    )
+    replay_share: float = param(
+        0.05, "share of the rows of replay in all that is trained on, a fraction", above=0.0, most=0.9
+    )
 
     @property
     def short_name(self) -> str:
@@ -103,9 +109,11 @@ class Execution:
         least=0,
     )
     checkpoint_dir: str = param("checkpoints", "folder for checkpoints; each fine-tune has its own in it")
+    evaluate: bool = param(False, "compare the fine-tune with its base at the end, as -e evaluate does")
+    evaluation_config: str = param("", "a .yaml or .json file with parameters of evaluate, for evaluate=true")
 
 
-WITHOUT_EFFECT: Final = ("family", "checkpoint_steps", "checkpoint_dir")
+WITHOUT_EFFECT: Final = ("family", "checkpoint_steps", "checkpoint_dir", "evaluate", "evaluation_config")
 """Parameters that change how a fine-tune is carried out or told of, but no number of its result."""
 
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from predictor.data.example import Example
+from predictor.errors import ConfigError
 from predictor.finetune.classes import Classes
 from predictor.finetune.fit import fit, told
 from predictor.finetune.learning import Learning
@@ -29,8 +30,10 @@ from predictor.models.classifier import (
 )
 from predictor.models.device import detect
 from predictor.models.room import room
+from predictor.progress import SILENT, Progress
 from predictor.tasks.class_scores import class_scores, codes
 from predictor.tasks.classification import OFF, TEMPLATE, Classification
+from predictor.trial.config import FinetuneConfig
 from predictor.trial.first_steps_of_classes import FirstStepsOfClasses
 from predictor.trial.measured import Features
 from predictor.trial.sources import ready_base
@@ -43,6 +46,16 @@ class HeadTrial(Trial):
     The tier `forward` has nothing to say of it: what can be told of the texts before any training, the linear model of
     the tier `embed` tells.
     """
+
+    def __init__(self, config: FinetuneConfig, progress: Progress = SILENT) -> None:
+        if config.data.replay:
+            raise ConfigError(
+                "a model with a head replays nothing",
+                where="-P replay",
+                rule="replay mixes in rows whose answers are written; a head has nothing to say to them",
+                fix="leave replay out, or use method=sft",
+            )
+        super().__init__(config, progress)
 
     @property
     def task(self) -> Classification:

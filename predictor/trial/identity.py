@@ -15,23 +15,27 @@ from predictor.trial.config import WITHOUT_EFFECT, FinetuneConfig
 
 ROOMS: Final = ("data", "metrics", "tasks", "probe", "models", "finetune", "lab", "trial")
 """Rooms whose code makes the numbers of a fine-tune. A change of a report, of the store or of a sweep makes none."""
-_BY_CONTENT: Final = ("dataset", "eval_dataset", "base_model")
-"""Parameters that are names: a moved or renamed file with the same content is the same."""
+_BY_CONTENT: Final = ("dataset", "eval_dataset", "base_model", "replay", "replay_share")
+"""Parameters that are names: a moved or renamed file with the same content is the same. What is replayed, and how much,
+counts where anything is."""
 _RULES: Final = ("leak",)
 """Parameters that end a fine-tune or let it be, and change nothing in it."""
 
 
-def identity(config: FinetuneConfig, dataset: str, scored: str, base_model: str) -> str:
+def identity(config: FinetuneConfig, dataset: str, scored: str, base_model: str, replayed: str = "") -> str:
     """Digest of everything that determines the result: content, Hj, seed, sizes, schema and code.
 
     Args:
         dataset, scored, base_model: digests of the rows, of the scored questions and of the whole base model: weights,
             configuration, tokenizer and chat template.
+        replayed: digest of the rows that may be mixed in; empty without any.
     """
     values = {n: v for n, v in config.values().items() if n not in (*_BY_CONTENT, *_RULES, *WITHOUT_EFFECT)}
     held = held_share(config.evaluation.eval_dataset)
     # Rows that are held out are not learnt; those of a file are, whatever stands in it.
     values |= {} if held is None else {"held_out": held}
+    if replayed:
+        values |= {"replay_fingerprint": replayed, "replay_share": config.data.replay_share}
     return canonical_hash(
         {
             **values,

@@ -37,6 +37,7 @@ class Materials:
         scored: questions that R is measured on. dev: other questions, never scored.
         own_parts: scored and development rows are parts of the dataset itself.
         notes: what a person should know of how they came about.
+        replay: rows of what the base could do before, some of which are mixed into training.
     """
 
     task: Task
@@ -49,12 +50,19 @@ class Materials:
     unusable_eval: tuple[Rejection, ...] = ()
     notes: tuple[str, ...] = ()
     own_parts: bool = False
+    replay: Dataset | None = None
 
     @cached_property
     def leaked(self) -> int:
         """Training rows that ask what a scored or a development question asks, regardless of case and white space."""
         asked = {row_hash(example) for example in (*self.scored, *self.dev)}
-        return sum(row_hash(example) in asked for example in self.train)
+        rows = (*self.train, *(self.replay.examples if self.replay else ()))
+        return sum(row_hash(example) in asked for example in rows)
+
+    @property
+    def replayed(self) -> str:
+        """Digest of the rows that may be replayed; empty without any."""
+        return self.replay.fingerprint if self.replay else ""
 
     @cached_property
     def scored_fingerprint(self) -> str:
@@ -88,7 +96,8 @@ class Materials:
     @property
     def leak(self) -> str:
         """How much of the training data is evaluation too."""
-        return f"{self.leaked} of {len(self.train)} training rows are also questions of the evaluation"
+        rows = len(self.train) + (len(self.replay.examples) if self.replay else 0)
+        return f"{self.leaked} of {rows} training rows are also questions of the evaluation"
 
 
 def gather(config: FinetuneConfig) -> Materials:
@@ -136,6 +145,7 @@ def gather(config: FinetuneConfig) -> Materials:
         tuple(parts.unusable),
         (*parts.notes, *_repeated(train, task)),
         own_parts=not told.eval_dataset,
+        replay=load(dataset_source(config.data.replay), drop_bad=True) if config.data.replay else None,
     )
 
 

@@ -39,6 +39,7 @@ from predictor.trial.first_steps import FirstSteps
 from predictor.trial.identity import code_revision, identity
 from predictor.trial.materials import Materials, gather, keep_rejections, keep_unused, too_long
 from predictor.trial.measured import Features, arithmetic, measured
+from predictor.trial.replay import replay_rows, training_fingerprint
 from predictor.trial.sources import base_source, ready_base
 
 
@@ -131,7 +132,22 @@ class Trial:
 
     @cached_property
     def rows(self) -> list[RenderedRow]:
-        """The training rows as token ids.
+        """All rows that are trained on as token ids: those of the dataset, then those that are replayed.
+
+        Raises:
+            DataError: fewer rows fit than are to be replayed.
+        """
+        m, data, own = self.materials, self.config.data, self.own_rows
+        if m.replay is None:
+            return own
+        most, seed = self.hp.training.max_length, self.config.execution.seed
+        replayed = replay_rows(m.replay, m.task, self.base.tokenizer, len(own), data.replay_share, most, seed)
+        self._progress.note(f"{len(replayed)} of {len(own) + len(replayed)} training rows are replayed: {data.replay}")
+        return [*own, *replayed]
+
+    @cached_property
+    def own_rows(self) -> list[RenderedRow]:
+        """The dataset's training rows as token ids.
 
         Those longer than max_length are left out, which is said, and kept among the refused rows.
         """
@@ -162,7 +178,7 @@ class Trial:
                 f"the features describe all {len(train)} rows: which of them exceed max_length, a base model would tell"
             )
             return train
-        kept = {row.id for row in self.rows}
+        kept = {row.id for row in self.own_rows}
         return train if len(kept) == len(train) else tuple(example for example in train if example.id in kept)
 
     @cached_property
@@ -205,7 +221,7 @@ class Trial:
     def identity_on(self, base_digest: str) -> str:
         """The identity on a base model whose digest is known; empty for a probe that needs none."""
         m = self.materials
-        return identity(self.config, m.dataset.fingerprint, m.evaluation_fingerprint, base_digest)
+        return identity(self.config, m.dataset.fingerprint, m.evaluation_fingerprint, base_digest, m.replayed)
 
     def record(self, kind: str) -> RunRecord:
         """What is known of the run by now."""
@@ -215,7 +231,7 @@ class Trial:
             task=config.task.name,
             dataset=config.data.dataset,
             family=config.data.family or family_of(config.data.dataset),
-            dataset_fingerprint=m.dataset.fingerprint,
+            dataset_fingerprint=training_fingerprint(m, config.data.replay_share),
             row_sketch=m.dataset.row_sketch,
             eval_dataset=config.evaluation.eval_dataset,
             eval_fingerprint=m.scored_fingerprint,
@@ -230,7 +246,7 @@ class Trial:
             eval_limit=config.evaluation.eval_limit,
             dev_limit=config.evaluation.dev_limit,
             probe_steps=config.probe.probe_steps,
-            hp=self.hp.logged(),
+            hp=self.hp.logged() | ({"replay_share": config.data.replay_share} if m.replay else {}),
             probe=self.features,
         )
 
@@ -238,12 +254,15 @@ class Trial:
     def datasets(self) -> list[DatasetUse]:
         """The datasets that the run reads."""
         m, config = self.materials, self.config
+        parts = [
+            (config.data.dataset, m.dataset, m.unusable_train, m.train, "training"),
+            (config.evaluation.eval_dataset, m.evaluation, m.unusable_eval, m.scored, "evaluation"),
+        ]
+        if m.replay is not None:
+            parts.append((config.data.replay, m.replay, (), m.replay.examples, "replay"))
         return [
             DatasetUse(name, d.fingerprint, d.source, d.rows, len(d.rejections) + len(unusable), len(used), context)
-            for name, d, unusable, used, context in (
-                (config.data.dataset, m.dataset, m.unusable_train, m.train, "training"),
-                (config.evaluation.eval_dataset, m.evaluation, m.unusable_eval, m.scored, "evaluation"),
-            )
+            for name, d, unusable, used, context in parts
         ]
 
     # what happens, in this order
@@ -318,7 +337,7 @@ class Trial:
         m = self.materials
         with self.watch.part("probe_dev"):
             dev = answer_marks(base.model, base.tokenizer, self.dev_rows)
-        features = forward_features(base.model, base.tokenizer, self.rows, dev=dev)
+        features = forward_features(base.model, base.tokenizer, self.own_rows, dev=dev)
         if m.dev:
             with self.watch.part("probe_dev"):
                 features[f"zero_shot_{m.task.headline}"] = headline_score(base.model, base, m.task, m.dev)

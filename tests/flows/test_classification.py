@@ -83,6 +83,11 @@ def test_minilm_is_no_base_for_answers(config: FinetuneConfig, store: str):
         finetune(config.replace(base_model="minilm", method="sft"))
 
 
+def test_a_head_replays_nothing(config: FinetuneConfig, store: str):
+    with pytest.raises(ConfigError, match="a model with a head replays nothing"):
+        finetune(config.replace(replay=config.data.dataset))
+
+
 def test_settings_of_a_head_belong_to_classification():
     with pytest.raises(ConfigError, match="head is not read by task=qa"):
         finetune_config(head="linear")
