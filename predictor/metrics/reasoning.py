@@ -17,11 +17,12 @@ import numpy as np
 Encode = Callable[[Sequence[str]], np.ndarray]
 """Texts → unit vectors, (texts, width)."""
 
-CONNECTIVES: Final = frozenset(
+_LINKS: Final = (
     "because since so therefore thus hence however but although though while whereas yet still first second third "
     "finally then next moreover furthermore besides also instead overall consequently nevertheless despite if unless "
-    "因为 所以 因此 但是 然而 虽然 首先 其次 最后 此外 而且 由于 不过 同时 总之 如果".split()
+    "因为 所以 因此 但是 然而 虽然 首先 其次 最后 此外 而且 由于 不过 同时 总之 如果"
 )
+CONNECTIVES: Final = frozenset(_LINKS.split(" "))
 """Words that say how a sentence hangs together with others."""
 _CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _WORD: Final = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+(?:'[^\\W_]+)?")
@@ -31,10 +32,11 @@ _NAME: Final = re.compile(r"(?<![.!?。！？\n]\s)(?<!^)(?<!\w)[A-Z][\w-]+")
 _EXAMPLE: Final = re.compile(
     r"\b(?:for example|for instance|such as|e\.g\.)|\"[^\"]+\"|“[^”]+”|例如|比如|「[^」]+」", re.I
 )
-_STOP: Final = frozenset(
+_COMMON: Final = (
     "a an and are as at be been but by did do does for from had has have he her his i in is it its of on or our she "
-    "that the their them they this to was we were what when which who will with would you your not no so if".split()
+    "that the their them they this to was we were what when which who will with would you your not no so if"
 )
+_STOP: Final = frozenset(_COMMON.split(" "))
 
 
 def words(text: str) -> list[str]:
@@ -58,8 +60,8 @@ def coherence(text: str, encode: Encode | None = None) -> float:
     """How its sentences hang together: the mean of two parts.
 
     Half is the share of the sentences after the first that hold a connective; half is the mean cosine of each two
-    neighbours by the sentence encoder, cut at 0 (Foltz, Kintsch and Landauer 1998, "The measurement of textual coherence
-    with latent semantic analysis"). Neighbours that repeat one another to the word count as 0: that is no thread.
+    neighbours by the sentence encoder, cut at 0 (Foltz, Kintsch and Landauer 1998, "The measurement of textual
+    coherence with latent semantic analysis"). Neighbours that are the same to the word count as 0: that is no thread.
     Without an encoder the first part alone counts; a single sentence has 0.5 where it has a connective, else 0.
     """
     parts = sentences(text)
