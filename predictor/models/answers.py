@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from predictor.data.example import Example
 from predictor.models.base_model import BaseModel
 from predictor.models.generate import generate
-from predictor.models.render import render_prompts
+from predictor.models.render import render_answers, render_prompts
+from predictor.probe import Encoder
+from predictor.probe.batching import pad_id_of
+from predictor.probe.generic_text import GENERIC_TEXTS
+from predictor.probe.scoring import Fork, fork_losses
 from predictor.progress import SILENT, Progress
 from predictor.tasks import Task, TaskScores, reported
+from predictor.tasks.base import Heard, Wanted
+
+_SENTENCE: Final = 128
+"""Word pieces of a sentence that the encoder reads."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +49,58 @@ class Evaluation:
 
 
 def evaluate(
-    model: Any, base: BaseModel, task: Task, examples: Sequence[Example], progress: Progress = SILENT
+    model: Any,
+    base: BaseModel,
+    task: Task,
+    examples: Sequence[Example],
+    progress: Progress = SILENT,
+    *,
+    headline_only: bool = False,
 ) -> Evaluation:
-    """Greedy answers of `model` (the base or a tuned one) to each example, scored by the task."""
+    """Greedy answers of `model` (the base or a tuned one) to each example, scored by the task.
+
+    Args:
+        headline_only: nothing else of the scores is looked at, so that a task hears no more than its headline needs.
+    """
     prompts = render_prompts(examples, task, base.tokenizer)
     ids = generate(
         model, base.tokenizer, prompts, max_new_tokens=task.max_new_tokens, on_batch=lambda rows: progress.advance(rows)
     )
-    answers = [task.parse(text) for text in base.tokenizer.batch_decode(ids, skip_special_tokens=True)]
-    return Evaluation(task, examples, answers, ids, task.score(answers, examples))
+    texts = base.tokenizer.batch_decode(ids, skip_special_tokens=True)
+    answers = [task.parse(text) for text in texts]
+    listens = hasattr(task, "wants") and (not headline_only or getattr(task, "headline_is_heard", False))
+    if not listens:
+        return Evaluation(task, examples, answers, ids, task.score(answers, examples))
+    asker: Any = task
+    wanted = [asker.wants(example, text) for example, text in zip(examples, texts, strict=True)]
+    heard = Heard(wanted_losses(model, base, prompts, wanted), Encoder(max_tokens=_SENTENCE).encode, GENERIC_TEXTS)
+    return Evaluation(task, examples, answers, ids, asker.score_heard(answers, examples, heard))
+
+
+def wanted_losses(
+    model: Any, base: BaseModel, prompts: Sequence[list[int]], wanted: Sequence[Sequence[Wanted]]
+) -> list[list[list[np.ndarray]]]:
+    """How unlikely the model finds texts as the rest of its answers.
+
+    Args:
+        prompts: token ids up to where the answer begins. wanted: of each prompt.
+
+    Returns:
+        for each prompt, each wanted and each of its texts the losses in nats, (tokens,), of the tokens in which the
+        texts differ; of a single text, of all its tokens after the beginning.
+    """
+    places = [(row, each) for row, of_row in enumerate(wanted) for each in of_row]
+    forks = [_fork(prompts[row], each, base) for row, each in places]
+    found: list[list[list[np.ndarray]]] = [[] for _ in wanted]
+    for (row, _), losses in zip(places, fork_losses(model, forks, pad_id=pad_id_of(base.tokenizer)), strict=True):
+        found[row].append(losses)
+    return found
+
+
+def _fork(prompt: Sequence[int], wanted: Wanted, base: BaseModel) -> Fork:
+    """Texts are tokenized whole, as in training: a token may reach over the end of the beginning."""
+    ids = render_answers([wanted.beginning + text for text in wanted.texts], base.tokenizer, ended=wanted.ended)
+    others = ids if len(ids) > 1 else [ids[0], *render_answers([wanted.beginning], base.tokenizer, ended=False)]
+    most = min(*map(len, others), *(len(each) - 1 for each in ids))
+    shared = next((at for at in range(most) if len({each[at] for each in others}) > 1), max(0, most))
+    return Fork([*prompt, *ids[0][:shared]], [each[shared:] for each in ids])

@@ -64,6 +64,16 @@ def render_rows(examples: Sequence[Example], task: Task, tokenizer: PreTrainedTo
     ]
 
 
+def render_answers(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, *, ended: bool) -> list[list[int]]:
+    """Token ids of answers, or of the beginnings of answers, as completions are trained.
+
+    Args:
+        ended: the end of the turn follows.
+    """
+    end = _turn_closing(tokenizer) if ended else ""
+    return _token_ids([text + end for text in texts], tokenizer)
+
+
 def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The token by which the chat template ends an answer, which is what a fine-tune learns to end with.
 
@@ -72,9 +82,7 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """
     if not tokenizer.chat_template:
         return None
-    turns = [Message("user", "?"), Message("assistant", "answer")]
-    text = _template(turns, tokenizer, generation=False).rstrip("\n")
-    ids = _token_ids([text.rpartition("answer")[2]], tokenizer)[0]
+    ids = _token_ids([_turn_closing(tokenizer)], tokenizer)[0]
     return int(ids[-1]) if ids and ids[-1] in tokenizer.added_tokens_decoder else None
 
 
@@ -96,6 +104,12 @@ def within_length(rows: Sequence[RenderedRow], max_length: int) -> list[Rendered
             fix=f"set max_length={longest} to keep all rows",
         )
     return kept
+
+
+def _turn_closing(tokenizer: PreTrainedTokenizerBase) -> str:
+    """What the chat template writes after an answer, the line break after the end token aside."""
+    turns = [Message("user", "?"), Message("assistant", "answer")]
+    return _template(turns, tokenizer, generation=False).rstrip("\n").rpartition("answer")[2]
 
 
 def _prompt_text(turns: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> str:

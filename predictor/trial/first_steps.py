@@ -162,7 +162,7 @@ class FirstSteps:
             self._after["dev_divergence"] = seen.divergence
             self._first_dev = dataclasses.replace(self._first_dev, log_probabilities=None)
         if self._dev:
-            early = evaluate(model, self._base, self._task, self._dev)
+            early = evaluate(model, self._base, self._task, self._dev, headline_only=True)
             self.scores[f"early_{self._task.headline}"] = early.scores.values[self._task.headline]
 
     @contextmanager

@@ -81,10 +81,13 @@ def gather(config: FinetuneConfig) -> Materials:
         ConfigError: the task is unknown. DataError: a file cannot be used, or holds no row that the task can use.
     """
     task = configured(config.task.name, config.task.settings)
-    dataset = load(dataset_source(config.data.dataset), drop_bad=True)
-    evaluation = load(dataset_source(config.evaluation.eval_dataset), drop_bad=True)
+    fields = getattr(task, "fields", None)
+    dataset = load(dataset_source(config.data.dataset), drop_bad=True, fields=fields)
+    evaluation = load(dataset_source(config.evaluation.eval_dataset), drop_bad=True, fields=fields)
     learnable, unusable_train = _usable(dataset, task)
     askable, unusable_eval = _usable(evaluation, task)
+    if fitted := getattr(task, "fitted", None):
+        task, learnable, askable = fitted(learnable, askable)
     train = subsample(learnable, config.data.train_limit, config.execution.seed)
     scored, dev = split_evaluation(askable, config.evaluation.eval_limit, config.evaluation.dev_limit)
     return Materials(

@@ -5,6 +5,7 @@ The finetune and the probe flows share it, so a feature is the same number in bo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ from predictor.schema.families import family_of
 from predictor.trial.config import FinetuneConfig
 from predictor.trial.costs import Stopwatch, peak_memory_mb
 from predictor.trial.first_steps import FirstSteps
+from predictor.trial.floor import floor_of
 from predictor.trial.identity import code_revision, identity
 from predictor.trial.materials import Materials, gather, keep_rejections, keep_unused, too_long
 from predictor.trial.measured import Features, arithmetic, measured
@@ -296,11 +298,13 @@ class Trial:
         features = forward_features(base.model, base.tokenizer, self.rows, dev=dev)
         if m.dev:
             with self.watch.part("probe_dev"):
-                zero_shot = evaluate(base.model, base, m.task, m.dev)
+                zero_shot = evaluate(base.model, base, m.task, m.dev, headline_only=True)
             features[f"zero_shot_{m.task.headline}"] = zero_shot.scores.values[m.task.headline]
         return features
 
     def _take(self, tier: str, parts: Mapping[str, Any], compute: Callable[[], Features], *, disk: bool = True) -> None:
+        # A task's settings may change what it puts to a model.
+        parts = {**parts, "settings": repr(self.config.task.settings)}
         with self.watch.part(f"probe_{tier}"):
             found = measured(tier, self.materials.task, parts, compute, disk=disk)
         self.features |= found.features
@@ -363,7 +367,11 @@ class Trial:
         m = self.materials
         with self.watch.part("evaluate"):
             self._progress.stage("evaluate", len(m.scored))
-            return evaluate(model, self.base, m.task, m.scored, self._progress)
+            found = evaluate(model, self.base, m.task, m.scored, self._progress)
+        if not hasattr(m.task, "floor_scores"):
+            return found
+        with self.watch.part("floor"):
+            return dataclasses.replace(found, scores=found.scores.with_more(floor_of(m)))
 
     def save(self, tuned: Tuned, folder: Path) -> None:
         """Write the trained weights into a folder of their own in `folder`."""
