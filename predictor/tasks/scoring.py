@@ -52,7 +52,7 @@ class Scoring:
             train, evaluation = (together(rows, self._wishes) for rows in (train, evaluation))
         task._learnt = tuple(text for text in map(words_of, train) if text)
         # No answer of so many characters has more tokens than that.
-        longest = max(len(task.target(example)) for example in train)
+        longest = max(len(task.target(example)) for example in (*train, *evaluation))
         task.max_new_tokens = min(self.max_new_tokens, longest + 16)
         return task, train, evaluation
 

@@ -10,12 +10,13 @@ from typing import Final
 
 import predictor
 from predictor.config import canonical_hash
+from predictor.finetune.start import Start
 from predictor.schema import keys
 from predictor.trial.config import WITHOUT_EFFECT, FinetuneConfig
 
 ROOMS: Final = ("data", "metrics", "tasks", "probe", "models", "finetune", "lab", "trial")
 """Rooms whose code makes the numbers of a fine-tune. A change of a report, of the store or of a sweep makes none."""
-_BY_CONTENT: Final = ("dataset", "eval_dataset", "base_model")
+_BY_CONTENT: Final = ("dataset", "eval_dataset", "base_model", "start_from")
 """Parameters that are names: a moved or renamed file with the same content is the same."""
 _RULES: Final = ("leak",)
 """Parameters that end a fine-tune or let it be, and change nothing in it."""
@@ -35,10 +36,16 @@ def identity(config: FinetuneConfig, dataset: str, scored: str, base_model: str)
             "dataset_fingerprint": dataset,
             "eval_fingerprint": scored,
             "model_digest": base_model,
+            "start_digest": started(config).digest(),
             "schema_version": keys.SCHEMA_VERSION,
             "code_revision": code_revision(),
         }
     )
+
+
+def started(config: FinetuneConfig) -> Start:
+    """The weights that a fine-tune begins with."""
+    return Start(config.model.start_from, config.model.keep_optimizer)
 
 
 @functools.cache
