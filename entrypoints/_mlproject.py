@@ -21,6 +21,8 @@ VERBS = (
     "prepare",
     "convert",
     "sweep",
+    "curriculum",
+    "ratios",
     "bases",
     "lab",
     "import-lab",

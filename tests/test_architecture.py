@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lab": {"config", "data", "tasks", "models"},
     "finetune": {"config", "models"},
     "trial": {"config", "schema", "data", "tasks", "probe", "models", "lab", "finetune"},
+    "curriculum": {"config", "schema", "data", "tasks", "trial"},
     "tracking": {"schema", "data"},
     "table": {"config", "schema"},
     "meta": {"config", "schema", "probe", "table"},
@@ -36,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 MAY_IMPORT["flows"] = set(MAY_IMPORT)
 TORCH_FREE = [
     "config", "schema", "data", "metrics", "tasks", "probe", "finetune.methods", "finetune.settings", "lab",
-    "trial.config", "trial.materials", "trial.identity", "table", "meta", "report", "sweep",
+    "trial.config", "trial.materials", "trial.identity", "table", "meta", "report", "sweep", "curriculum",
 ]  # fmt: skip
 MLFLOW_ROOMS = {"tracking", "registry"}
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult)

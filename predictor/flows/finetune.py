@@ -39,6 +39,7 @@ def finetune(
     """
     from predictor.config import write_config
     from predictor.report.learning_curve import learning_curve
+    from predictor.report.scoring import scoring_figures
     from predictor.tracking import tracked_run
     from predictor.trial.trial import Trial
 
@@ -63,6 +64,10 @@ def finetune(
         trial.save(tuned, run.artifacts)
         write_config(run.artifacts, config)
         run.table("predictions.json", *evaluation.table())
+        if evaluation.scores.account:
+            run.account(evaluation.scores.account)
+            for name, figure in scoring_figures(evaluation.scores.account):
+                figure.savefig(run.artifacts / f"{name}.png", dpi=110)
         learning_curve(curves, trial.probe_steps).savefig(run.artifacts / "learning_curve.png", dpi=110)
         record = dataclasses.replace(
             trial.record(keys.KIND_FINETUNE),

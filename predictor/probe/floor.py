@@ -10,7 +10,7 @@ import numpy as np
 from predictor.probe.encoder import Encoder
 from predictor.probe.texts import tokens
 
-_PENALTIES: Final = np.logspace(-2, 4, 13)
+_PENALTIES: Final = np.logspace(-1, 4, 6)
 _PIECE: Final = 40
 """Words of a piece of a text: what the encoder reads whole."""
 _FOLDS: Final = 5
