@@ -78,7 +78,7 @@ def test_rows_of_tasks_by_weight_and_by_each_sampling():
     assert give(how="capped", cap=40) == {"a": 40, "b": 25}
     assert give(how="temperature", temperature=2.0) == {"a": 50, "b": 25}
     assert give(how="temperature") == held
-    with pytest.raises(ConfigError, match="the stage has no rows of 'b': data_ratio=0.01 of 25 rows"):
+    with pytest.raises(ConfigError, match=r"the stage has no rows of 'b': data_ratio=0\.01 of 25 rows"):
         rows_of_tasks(held, 0.01, None, Sampling(), "here")
 
 

@@ -97,11 +97,11 @@ def test_it_goes_on_in_its_stage_to_the_very_bits_of_an_undisturbed_one(course, 
     assert load(result.run_id, "adapter/adapter_model.safetensors") == load(
         second.run_id, "adapter/adapter_model.safetensors"
     )
-    assert alone.scores == second.scores
+    assert repr(sorted(alone.scores.items())) == repr(sorted(second.scores.items()))
 
 
 def test_each_stage_is_a_run_scored_on_every_task_and_the_first_was_not_made_again(course):
-    _, uri, plan, result, _ = course
+    _, uri, _, result, _ = course
     records = [r for r in read_records(["e"], tracking_uri=uri) if r.complete]
     assert len(records) == 4
     for record in records:
