@@ -103,7 +103,7 @@ def parser(config_class: type, doc: str) -> argparse.ArgumentParser:
 
 def flags(config_class: type) -> dict[str, Parameter]:
     """The parameters of an entry point, those of plug-ins that are not the default, and the file that may hold them."""
-    return {**all_parameters(config_class), CONFIG: CONFIG_PARAMETER}
+    return {CONFIG: CONFIG_PARAMETER, **all_parameters(config_class)}
 
 
 _METAVAR = {bool: "BOOL", int: "WHOLE", float: "NUMBER", str: "TEXT"}

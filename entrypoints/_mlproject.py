@@ -22,6 +22,8 @@ VERBS = (
     "prepare",
     "convert",
     "sweep",
+    "curriculum",
+    "ratios",
     "bases",
     "lab",
     "import-runs",

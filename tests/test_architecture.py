@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "trial": {"config", "schema", "data", "tasks", "probe", "models", "lab", "finetune"},
     "runs": set(),
     "evaluation": {"config", "schema", "data", "metrics", "tasks", "probe", "models", "lab"},
+    "curriculum": {"config", "schema", "data", "tasks", "trial"},
     "tracking": {"schema", "data"},
     "table": {"config", "schema"},
     "meta": {"config", "schema", "probe", "table"},
@@ -39,7 +40,7 @@ MAY_IMPORT["flows"] = set(MAY_IMPORT)
 TORCH_FREE = [
     "config", "schema", "data", "metrics", "tasks", "probe", "finetune.methods", "finetune.settings", "lab",
     "trial.config", "trial.materials", "trial.identity", "evaluation", "evaluation.result", "evaluation.originals",
-    "evaluation.whole", "table", "meta", "report", "sweep",
+    "evaluation.whole", "curriculum", "table", "meta", "report", "sweep",
 ]  # fmt: skip
 MLFLOW_ROOMS = {"tracking", "registry"}
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult)

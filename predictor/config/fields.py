@@ -76,7 +76,7 @@ def coerce(parameter: Parameter, value: Any, where: str) -> Any:
     """A value of the parameter's type, from a text or from a value of a JSON or YAML file, that keeps its rule.
 
     A whole number may be written `8.0` (as MLflow writes numbers), a number `3e-4` (which YAML reads as text); a list
-    stands for comma-separated text.
+    stands for comma-separated text, a mapping for `key=value` separated by commas.
 
     Args:
         where: the parameter, or the file and entry, for messages.
@@ -106,6 +106,8 @@ def _converted(kind: type, value: Any) -> Any:
     if kind is str:
         if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
             return ",".join(value)
+        if isinstance(value, Mapping) and all(isinstance(entry, str) for pair in value.items() for entry in pair):
+            return ",".join(f"{key}={entry}" if entry else str(key) for key, entry in value.items())
         return value if isinstance(value, str) else None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None

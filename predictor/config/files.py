@@ -36,7 +36,8 @@ def from_strings(cls: type[C], texts: Mapping[str, str]) -> C:
     """
     known = all_parameters(cls)
     named = {name: text for name, text in texts.items() if text not in (None, "") or name not in {*known, CONFIG}}
-    path = named.pop(CONFIG, "")
+    # A configuration may have a parameter of that name, and read such a file itself.
+    path = "" if CONFIG in known else named.pop(CONFIG, "")
     given = read_config(cls, path) if path else {}
     return from_given(cls, given | {name: Given(text, f"-P {name}={text}") for name, text in named.items()})
 

@@ -5,6 +5,8 @@ An expression is `OPERATOR:key=value:…:DATASET`, and DATASET may be one again:
     spoil:wrong_answers:dial=0.5:seed=1:FILE
     slice:rows=0-63:FILE
     mix:size=256:0.7:FILE,0.3:(mix:0.5:FILE,0.5:FILE)
+    join:growth:FILE,qa:FILE
+    deal:sizes=8-8:part=0:seed=1:2:FILE,1:FILE
 
 Brackets hold together a name that has commas of its own. This file knows how names are written; what an operator does,
 the data room knows.
@@ -21,12 +23,15 @@ from typing import Final
 
 from predictor.errors import ConfigError
 
-SPOIL, MIX, SLICE = "spoil", "mix", "slice"
+SPOIL, MIX, SLICE, JOIN, DEAL = "spoil", "mix", "slice", "join", "deal"
 HELD_OUT: Final = "split"
 """`split:SHARE` is no dataset of its own, but a part of the training data that is held out for the evaluation."""
-OPERATORS: Final = (SPOIL, MIX, SLICE)
+OPERATORS: Final = (SPOIL, MIX, SLICE, JOIN, DEAL)
+_OF_SEVERAL: Final = (MIX, JOIN, DEAL)
+"""Operators over a list of datasets, each with a word before it: its weight, its task, or how often it is read."""
 RULE: Final = (
-    "spoil:HOW:key=value:…:DATASET, slice:key=value:…:DATASET or mix:key=value:…:WEIGHT:DATASET,WEIGHT:DATASET"
+    "spoil:HOW:key=value:…:DATASET, slice:key=value:…:DATASET, mix:key=value:…:WEIGHT:DATASET,WEIGHT:DATASET or "
+    "join:TASK:DATASET,TASK:DATASET"
 )
 _OPTION: Final = re.compile(r"([A-Za-z_]\w*)=([^/()]*)")
 _WORD: Final = re.compile(r"[A-Za-z_]+")
@@ -43,8 +48,8 @@ class Expression:
 
     Attributes:
         text: as it was written.
-        operator: spoil, mix or slice. how: which spoiling; empty for the others.
-        options: (key, value) as written. parts: what it is made of. weights: of each part of a mixture, as written.
+        operator: one of OPERATORS. how: which spoiling; empty for the others.
+        options: (key, value) as written. parts: what it is made of. weights: the word before each part of several.
     """
 
     text: str
@@ -72,7 +77,7 @@ class Expression:
         """The expression as it is written over the datasets that it reads."""
         head = [self.operator, *([self.how] if self.how else []), *(f"{key}={value}" for key, value in self.options)]
         parts = [part.written if isinstance(part, Expression) else part for part in self.parts]
-        if self.operator == MIX:
+        if self.operator in _OF_SEVERAL:
             held = (f"({part})" if len(_at_commas(part)) > 1 else part for part in parts)
             parts = [",".join(f"{weight}:{part}" for weight, part in zip(self.weights, held, strict=True))]
         return ":".join([*head, *parts])
@@ -190,10 +195,10 @@ def _parsed(text: str, exists: Exists, depth: int) -> Expression | str:
             rule=RULE,
             fix="end with the dataset; put a file whose name reads like key=value in brackets",
         )
-    if operator != MIX:
+    if operator not in _OF_SEVERAL:
         return Expression(text, operator, how, options, (_parsed(rest, exists, depth + 1),))
-    weights, parts = zip(*(_weighted(part, text) for part in _parts(rest, text)), strict=True)
-    return Expression(text, MIX, "", options, tuple(_parsed(part, exists, depth + 1) for part in parts), weights)
+    weights, parts = zip(*(_weighted(part, text) for part in _parts(rest, text, operator)), strict=True)
+    return Expression(text, operator, "", options, tuple(_parsed(part, exists, depth + 1) for part in parts), weights)
 
 
 def _refuse_near(text: str, word: str, colon: bool) -> None:
@@ -215,11 +220,11 @@ def _options(rest: str, exists: Exists) -> tuple[tuple[tuple[str, str], ...], st
     return tuple(found), rest
 
 
-def _parts(rest: str, text: str) -> list[str]:
+def _parts(rest: str, text: str, operator: str) -> list[str]:
     parts = _at_commas(rest)
     if rest.count("(") != rest.count(")"):
         raise ConfigError("brackets do not close", where=text, rule=RULE, fix="mix:0.7:A,0.3:(mix:0.5:B,0.5:C)")
-    if len(parts) < 2:
+    if operator == MIX and len(parts) < 2:
         raise ConfigError(
             "a mixture needs two parts at least",
             where=text,

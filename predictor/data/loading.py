@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,6 +59,7 @@ def load(
     split: str = TRAIN,
     drop_bad: bool = False,
     limit_rejections: int | None = None,
+    fields: Mapping[str, str] | None = None,
 ) -> Dataset:
     """A dataset from a file, a folder (its training split), a hub id, or an expression over these.
 
@@ -67,6 +68,7 @@ def load(
         split: of a folder or hub id.
         drop_bad: keep refused rows in `rejections` and go on, instead of raising.
         limit_rejections: keep at most this many refused rows; all are counted.
+        fields: name of a field in the files → the name by which formats know it.
 
     Raises:
         DataError: the source is missing, damaged or in no known format; a row is refused while `drop_bad` is false; or
@@ -75,8 +77,8 @@ def load(
     """
     expression = expression_of(source)
     if expression is not None:
-        return _made(expression, lambda leaf: _read(leaf, format, split, drop_bad, limit_rejections))
-    return _read(str(source), format, split, drop_bad, limit_rejections)
+        return _made(expression, lambda leaf: _read(leaf, format, split, drop_bad, limit_rejections, fields))
+    return _read(str(source), format, split, drop_bad, limit_rejections, fields)
 
 
 def expression_of(source: str | Path | Expression) -> Expression | None:
@@ -118,8 +120,15 @@ def _made(expression: Expression, read: Callable[[str], Dataset]) -> Dataset:
     )
 
 
-def _read(source: str, format: str | Format, split: str, drop_bad: bool, limit_rejections: int | None) -> Dataset:
-    stream = open_stream(source, format=format, split=split)
+def _read(
+    source: str,
+    format: str | Format,
+    split: str,
+    drop_bad: bool,
+    limit_rejections: int | None,
+    fields: Mapping[str, str] | None,
+) -> Dataset:
+    stream = open_stream(source, format=format, split=split, fields=fields)
     examples: list[Example] = []
     rejections: list[Rejection] = []
     keep = limit_rejections if drop_bad else 5

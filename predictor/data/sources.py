@@ -97,7 +97,29 @@ def _folder(path: Path) -> list[DataFile]:
             found = [entry for entry in sorted(folder.iterdir()) if _is_data(entry)]
             if found:
                 return _by_split(found, path)
-    return []
+    return _split_folders(path)
+
+
+def _split_folders(root: Path) -> list[DataFile]:
+    """The files of `train/`, `eval/`, `test/`, each of which holds the files of its split."""
+    folders = [(entry, SPLIT_NAMES.get(entry.name.lower())) for entry in sorted(root.iterdir()) if entry.is_dir()]
+    return [
+        DataFile(file, str(file.relative_to(root)), split)
+        for folder, split in folders
+        if split
+        for file in sorted(folder.iterdir())
+        if _is_data(file)
+    ]
+
+
+def part_of(path: Path, several: bool) -> str:
+    """What a file of a dataset in several files holds, by its name: `coherence` of `train/coherence.json`.
+
+    Empty where the name says nothing of the kind: of a single file outside a folder of a split, or a shard of one.
+    """
+    stem = path.name.split(".")[0]
+    in_parts = several or path.parent.name.lower() in SPLIT_NAMES
+    return stem if in_parts and _split_of(stem) is None else ""
 
 
 def _is_data(entry: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from predictor.data.fingerprint import Fingerprint
 from predictor.data.formats.base import Format, Outcome
 from predictor.data.record import Record
 from predictor.data.rejection import CODES, Rejection
-from predictor.data.sources import TRAIN, DataFile, local_files
+from predictor.data.sources import TRAIN, DataFile, local_files, part_of
 from predictor.errors import DataError
 
 Accepts = Callable[[Example], str | None]
@@ -32,9 +32,15 @@ class Stream:
     """
 
     def __init__(
-        self, files: list[DataFile], source: str, wanted: str | Format = "auto", accepts: Accepts | None = None
+        self,
+        files: list[DataFile],
+        source: str,
+        wanted: str | Format = "auto",
+        accepts: Accepts | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> None:
         self.source = source
+        self._fields = fields or {}
         self._accepts = accepts
         self.accepted = self.rejected = 0
         self.codes: Counter[str] = Counter()
@@ -65,10 +71,13 @@ class Stream:
         number = 0
         for file in files:
             _, rows = open_rows(file.path, file.name, self._note, file.class_names)
+            several = len(files) > 1
+            part = part_of(file.path, several)
             for row in rows:
-                if len(files) > 1 and isinstance(row, Record):
+                if (several or part or self._fields) and isinstance(row, Record):
                     number += 1
-                    row = row._replace(number=number)
+                    value = _renamed(row.value, self._fields)
+                    row = row._replace(value=value, number=number if several else row.number, part=part)
                 yield row
 
     def _note(self, text: str) -> None:
@@ -132,6 +141,14 @@ class Stream:
         return replace(example, id=f"{example.id}#{number}")
 
 
+def _renamed(value: object, fields: Mapping[str, str]) -> object:
+    """A raw row under the names that formats know; one that has such a name already gives way."""
+    if not fields or not isinstance(value, dict):
+        return value
+    given = {new for old, new in fields.items() if old in value}
+    return {fields.get(name, name): each for name, each in value.items() if name in fields or name not in given}
+
+
 def source_files(source: str | Path) -> list[DataFile]:
     """The local files of a source by split; a hub dataset is downloaded first."""
     files = local_files(source)
@@ -142,8 +159,18 @@ def source_files(source: str | Path) -> list[DataFile]:
     return files
 
 
-def open_stream(source: str | Path, *, format: str | Format = "auto", split: str = TRAIN) -> Stream:
-    """The rows of one split of a source as a stream. Errors as `load`."""
+def open_stream(
+    source: str | Path,
+    *,
+    format: str | Format = "auto",
+    split: str = TRAIN,
+    fields: Mapping[str, str] | None = None,
+) -> Stream:
+    """The rows of one split of a source as a stream. Errors as `load`.
+
+    Args:
+        fields: name of a field in the files → the name by which formats know it.
+    """
     files = source_files(source)
     chosen = [file for file in files if file.split == split]
     held = list(dict.fromkeys(file.split for file in files))
@@ -154,7 +181,7 @@ def open_stream(source: str | Path, *, format: str | Format = "auto", split: str
             rule=f"splits found: {', '.join(held)}",
             fix="name the file itself",
         )
-    stream = Stream(chosen, str(source), format)
+    stream = Stream(chosen, str(source), format, fields=fields)
     if len(held) > 1:
         others = ", ".join(name for name in held if name != split)
         stream.notes.append(f"only the {split} split was read; the source also holds {others}")

@@ -30,6 +30,7 @@ class TrainingPlan:
         pass_tokens: tokens of one forward pass, padding included, into which these rows are divided; 0 lets all of them
             through in one.
         checkpointing: activations are recomputed in the backward pass to save memory.
+        ordered: the rows come in the order in which they are given, which holds every epoch.
     """
 
     per_device_batch_size: int
@@ -40,14 +41,23 @@ class TrainingPlan:
     earliest_stop: int
     pass_tokens: int = 0
     checkpointing: bool = False
+    ordered: bool = False
 
 
 def plan_training(
-    hp: Training, rows: int, device: Device, *, dev_rows: int = 0, processes: int = 1, evaluations: int = 0
+    hp: Training,
+    rows: int,
+    device: Device,
+    *,
+    dev_rows: int = 0,
+    processes: int = 1,
+    presented: int = 0,
+    evaluations: int = 0,
 ) -> TrainingPlan:
     """The plan for `rows` training rows.
 
     Args:
+        presented: rows over all epochs, where they come in an order of the caller's; 0 leaves the order to the trainer.
         dev_rows: rows by whose loss early stopping decides.
         evaluations: points of the eval/loss curve after the first step, where they are more than usual.
 
@@ -73,7 +83,8 @@ def plan_training(
             )
     else:
         per_device = largest_divisor(share, _CUDA_ROWS if device.kind == "cuda" else _CPU_ROWS)
-    steps = hp.max_steps or math.ceil(hp.epochs * math.ceil(rows / hp.batch_size))
+    by_epochs = presented / hp.batch_size if presented else hp.epochs * math.ceil(rows / hp.batch_size)
+    steps = hp.max_steps or math.ceil(by_epochs)
     eval_steps = max(1, math.ceil(steps / max(evaluations, _EVALUATIONS)))
     patience = hp.early_stopping_patience
     return TrainingPlan(
@@ -84,6 +95,7 @@ def plan_training(
         eval_steps=eval_steps,
         # The first evaluation is always the best so far.
         earliest_stop=min(steps, (patience + 1) * eval_steps) if patience else steps,
+        ordered=presented > 0,
     )
 
 
@@ -121,7 +133,7 @@ def sft_arguments(hp: Training, plan: TrainingPlan, device: Device, *, seed: int
         "gradient_accumulation_steps": plan.gradient_accumulation_steps,
         "max_steps": plan.max_steps,
         "num_train_epochs": hp.epochs,
-        "train_sampling_strategy": "group_by_length",
+        "train_sampling_strategy": "sequential" if plan.ordered else "group_by_length",
         "length_column_name": "length",
         "dataloader_drop_last": False,
         "dataloader_num_workers": 0,

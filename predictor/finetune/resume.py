@@ -14,7 +14,14 @@ from predictor.finetune.checkpoints import CheckpointFolder
 from predictor.finetune.early_stopping import EarlyStopping
 from predictor.finetune.ledger import Ledger
 from predictor.finetune.saving import CheckpointsDue, CheckpointWriter
-from predictor.finetune.snapshot import SavedSnapshot, load_optimizer, put_back, random_states, set_random_states
+from predictor.finetune.snapshot import (
+    SavedSnapshot,
+    load_optimizer,
+    optimizer_parts,
+    put_back,
+    random_states,
+    set_random_states,
+)
 from predictor.finetune.watch import StepObserver
 
 if TYPE_CHECKING:
@@ -107,6 +114,11 @@ class GoingOn(TrainerCallback):
         (resume / TRAINER_STATE_NAME).write_text(json.dumps(self._saved.state["trainer"]), encoding="utf-8")
         return str(resume)
 
+    def optimizer_state(self) -> dict[str, torch.Tensor]:
+        """The state of the optimizer as it was written down."""
+        with self._saved.part("optimizer") as tensors:
+            return dict(tensors)
+
     def finish(self, trainer: Any) -> None:
         """Leave the trainer as it was after its last step."""
         self.load_weights(trainer.model)
@@ -157,6 +169,10 @@ class Quiet(_Trainer):
         """
         self.train()
 
+    def optimizer_state(self) -> dict[str, torch.Tensor]:
+        """The state of the optimizer after the last step."""
+        return optimizer_parts(self.optimizer)[0]
+
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """A point of the eval/loss curve, after which the generators are as they were.
 
@@ -201,6 +217,10 @@ class Resumed(Saving):
             self._going_on.finish(self)
         else:
             self.train(resume_from_checkpoint=self._going_on.trainer_folder(folder))
+
+    def optimizer_state(self) -> dict[str, torch.Tensor]:
+        """The same when nothing was left to train."""
+        return self._going_on.optimizer_state() if self._going_on.finished else super().optimizer_state()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         self._going_on.load_weights(self.model)

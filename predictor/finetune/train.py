@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from predictor.finetune.checkpoints import CheckpointFolder, Checkpoints
 from predictor.finetune.learning import Answers, Learning
-from predictor.finetune.methods import METHODS
 from predictor.finetune.plan import TrainingPlan, sft_arguments
 from predictor.finetune.settings import Hyperparameters
+from predictor.finetune.start import FRESH, Start
 from predictor.models.base_model import BaseModel
 from predictor.models.render import RenderedRow
 from predictor.models.room import thrifty_heap
 
 if TYPE_CHECKING:
+    import torch
+
     from predictor.finetune.watch import OnLog, StepObserver
 
 
@@ -34,6 +36,7 @@ class Tuned:
         checkpoint_seconds: that this process took to write checkpoints.
         tokens: trained on, prompts included.
         trainable_parameters, total_parameters: numbers of weights.
+        optimizer: its state by name, where it is to be kept.
     """
 
     model: Any
@@ -43,6 +46,7 @@ class Tuned:
     trainable_parameters: int
     total_parameters: int
     checkpoint_seconds: float = 0.0
+    optimizer: Mapping[str, torch.Tensor] | None = None
 
 
 def train(
@@ -58,6 +62,8 @@ def train(
     stop_after: int | None = None,
     checkpoints: Checkpoints | None = None,
     learning: Learning | None = None,
+    start: Start = FRESH,
+    order: Sequence[int] = (),
 ) -> Tuned:
     """Fine-tune the base model in place.
 
@@ -78,6 +84,9 @@ def train(
         checkpoints: where they are and how often one is written; None writes none. They stay until
             :meth:`Checkpoints.discard` is called.
         learning: what is learnt; None learns to say the rows' answers.
+        start: the weights to begin with.
+        order: positions of rows, over all epochs, in the order in which the batches take them; none leaves the order to
+            the trainer. The plan knows how many there are.
 
     Raises:
         TrainingError: the loss is not a number, or a checkpoint cannot be written.
@@ -89,13 +98,14 @@ def train(
     from predictor.finetune.ledger import Ledger
     from predictor.finetune.resume import make_trainer
     from predictor.finetune.snapshot import claims
-    from predictor.finetune.watch import Watch
+    from predictor.finetune.watch import Beginning, Watch
 
     how: Learning = Answers() if learning is None else learning
     # Before a method draws any weights: they are part of the result.
     set_seed(seed)
     how.begin(base.model)
-    model = METHODS.get(hp.method.name).apply(base.model, hp.method.settings)
+    model = start.apply(base.model, hp)
+    rows = [rows[place] for place in order] if order else rows
     folder = None
     if checkpoints is not None:
         steps = observer.steps if observer is not None else 0
@@ -124,7 +134,7 @@ def train(
             **how.arguments(arguments, base, rows, dev_rows),
             processing_class=base.tokenizer,
             # In this order: what was looked at and decided in a step is part of its checkpoint.
-            callbacks=[watch, *([stopping] if stopping else [])],
+            callbacks=[watch, *([stopping] if stopping else []), Beginning(start, watch)],
         )
         watch.resumed = trainer.resumed
         trainer.pop_callback(_printer())
@@ -139,7 +149,8 @@ def train(
     counted = [(p.numel(), p.requires_grad) for p in model.parameters()]
     trainable, total = sum(n for n, learns in counted if learns), sum(n for n, _ in counted)
     steps = int(trainer.state.global_step)
-    return Tuned(model, steps, seconds, _tokens(trainer), trainable, total, ledger.writing_seconds)
+    kept = trainer.optimizer_state() if start.keep_optimizer else None
+    return Tuned(model, steps, seconds, _tokens(trainer), trainable, total, ledger.writing_seconds, kept)
 
 
 def _printer() -> type:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from transformers import TrainerCallback
 
 from predictor.errors import TrainingError
+from predictor.finetune.start import Start
 
 OnLog = Callable[[int, Mapping[str, float]], None]
 """Gets the optimizer step and values under full curve keys (`train/loss`, `eval/loss`, ...)."""
@@ -101,3 +102,16 @@ class Watch(TrainerCallback):
                 self.observer.after_step(kwargs["model"], values["train/loss"], values["train/grad_norm"])
             if self.stop_after is not None and step >= self.stop_after:
                 control.should_training_stop = True
+
+
+class Beginning(TrainerCallback):
+    """Gives the optimizer its state of an earlier fine-tune, where this one does not go on from a checkpoint."""
+
+    def __init__(self, start: Start, watch: Watch) -> None:
+        self._start = start
+        self._watch = watch
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Put the state before the first step."""
+        if not self._watch.resumed:
+            self._start.put_optimizer(kwargs["optimizer"])

@@ -41,6 +41,7 @@ def finetune(
     from predictor.config import write_config
     from predictor.report.classification import write_class_report
     from predictor.report.learning_curve import learning_curve
+    from predictor.report.scoring import scoring_figures
     from predictor.tracking import tracked_run
     from predictor.trial.opening import open_trial
 
@@ -69,6 +70,10 @@ def finetune(
         run.table("predictions.json", *evaluation.table())
         if trial.labels:
             write_class_report(run.artifacts, trial.labels, trial.truth, evaluation.answers, evaluation.metrics())
+        if evaluation.scores.account:
+            run.account(evaluation.scores.account)
+            for name, figure in scoring_figures(evaluation.scores.account):
+                figure.savefig(run.artifacts / f"{name}.png", dpi=110)
         learning_curve(curves, trial.probe_steps).savefig(run.artifacts / "learning_curve.png", dpi=110)
         record = dataclasses.replace(
             trial.record(keys.KIND_FINETUNE),

@@ -212,7 +212,13 @@ def make_work(tracking_uri: str, experiment: str, parent: str, plan: str, lease_
             keys.TAG_DATASET: config.data.dataset,
         }
         claimed = claim(
-            client, experiment, job.identity, run_name=config.title, tags=tags, parent=parent, lease_s=lease_s
+            client,
+            experiment,
+            job.identity,
+            run_name=job.title or config.title,
+            tags=tags,
+            parent=parent,
+            lease_s=lease_s,
         )
         prepared = watch.total
         if isinstance(claimed, Refusal):

@@ -83,6 +83,16 @@ def render_rows(examples: Sequence[Example], task: Task, tokenizer: PreTrainedTo
     ]
 
 
+def render_answers(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, *, ended: bool) -> list[list[int]]:
+    """Token ids of answers, or of the beginnings of answers, as completions are trained.
+
+    Args:
+        ended: the end of the turn follows.
+    """
+    end = _turn_closing(tokenizer) if ended else ""
+    return _token_ids([text + end for text in texts], tokenizer)
+
+
 def _rows_of_turns(examples: Sequence[Example], task: Task, tokenizer: PreTrainedTokenizerBase) -> list[RenderedRow]:
     turns = [[*task.prompt(example), Message("assistant", task.target(example))] for example in examples]
     pieces = [_pieces(example.id, each, tokenizer) for example, each in zip(examples, turns, strict=True)]
@@ -140,9 +150,7 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """
     if not tokenizer.chat_template:
         return None
-    turns = [Message("user", "?"), Message("assistant", "answer")]
-    text = _template(turns, tokenizer, generation=False).rstrip("\n")
-    ids = _token_ids([text.rpartition("answer")[2]], tokenizer)[0]
+    ids = _token_ids([_turn_closing(tokenizer)], tokenizer)[0]
     return int(ids[-1]) if ids and ids[-1] in tokenizer.added_tokens_decoder else None
 
 
@@ -164,6 +172,12 @@ def within_length(rows: Sequence[RenderedRow], max_length: int) -> list[Rendered
             fix=f"set max_length={longest} to keep all rows",
         )
     return kept
+
+
+def _turn_closing(tokenizer: PreTrainedTokenizerBase) -> str:
+    """What the chat template writes after an answer, the line break after the end token aside."""
+    turns = [Message("user", "?"), Message("assistant", "answer")]
+    return _template(turns, tokenizer, generation=False).rstrip("\n").rpartition("answer")[2]
 
 
 def _prompt_text(turns: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> str:

@@ -55,10 +55,13 @@ PERMUTED_R2: Final = "validation/permuted/r2"
 PREDICT: Final = "predict/"
 """Params and metrics of the run of a ranking."""
 SWEEP: Final = "sweep/"
+CURRICULUM: Final = "curriculum/"
+RATIOS: Final = "ratios/"
 QUICKSTART: Final = "quickstart/"
 DATA: Final = "data/"
 RECIPE: Final = "recipe/"
-"""Params and metrics of a sweep, of the demonstration, of a dataset at the desk, of the base model's pretraining."""
+"""Params and metrics of a sweep, of stages, of shares of a dataset, of the demonstration,
+of a dataset at the desk, of the base model's pretraining."""
 
 LIKE_TAUGHT: Final = ("task", "base_model", "eval_dataset", "eval_limit", "dev_limit", "probe_steps")
 """Parameters of a probe that change what its features, or the score, mean: a ranking takes those of the runs that
@@ -155,6 +158,8 @@ KIND_EVALUATION: Final = "evaluation"
 KIND_PREPARE: Final = "prepare"
 KIND_QUICKSTART: Final = "quickstart"
 KIND_SWEEP: Final = "sweep"
+KIND_CURRICULUM: Final = "curriculum"
+KIND_RATIOS: Final = "ratios"
 
 FAILURE_CRASHED: Final = "crashed: "
 """Begins the reason of a run whose process died by its own fault."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, get_args
 
 from predictor.catalog import Catalog, did_you_mean
@@ -149,6 +149,10 @@ def target_of(key: str, *, unit: str = "", direction: str = "") -> Target:
             where="-P target",
             rule=f"{keys.SCORE}<name>, such as {keys.SCORE}exact_match",
         )
+    whole, _, part = name.partition("/")
+    if name not in TARGETS and part and whole in TARGETS:
+        # Of one part, such as one dimension or one task of several: `mae/growth` is measured as `mae` is.
+        return replace(target_of(keys.SCORE + whole, unit=unit, direction=direction), name=name, error="given")
     if name not in TARGETS and unit:
         return described(name, unit, direction)
     if name not in TARGETS:

@@ -13,10 +13,12 @@ class Job:
 
     Attributes:
         config: the fine-tune. identity: the hash of everything that determines its result.
+        title: what the UI calls its run; empty for the usual.
     """
 
     config: FinetuneConfig
     identity: str
+    title: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
@@ -29,6 +29,7 @@ class TaskScores:
             of its rows (macro-F1, a correlation, BLEU of a corpus, perplexity).
         errors: name → standard error, for targets whose error is `given`.
         signatures: name → everything that the value depends on beside the texts, as its library writes it.
+        account: JSON values for a page or figures of the task's own.
     """
 
     values: Mapping[str, float]
@@ -36,6 +37,7 @@ class TaskScores:
     resample: Mapping[str, Callable[[np.ndarray], float]] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
     signatures: Mapping[str, str] = field(default_factory=dict)
+    account: Mapping[str, Any] = field(default_factory=dict)
 
     def joined(self, other: TaskScores) -> TaskScores:
         """These and others of the same questions."""
@@ -43,12 +45,51 @@ class TaskScores:
         return TaskScores(**{name: {**mine[name], **others[name]} for name in mine})
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Texts of which a task asks how likely a model finds them as the rest of its answer.
+
+    Attributes:
+        beginning: of the answer, empty for none. texts: what may follow it; only what they differ in need be looked at.
+        ended: the answer ends with the text, so that the end of the turn counts to it.
+    """
+
+    beginning: str
+    texts: tuple[str, ...]
+    ended: bool = True
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a task may use to score answers beside the answers.
+
+    Attributes:
+        losses: for each question, each :class:`Wanted` and each of its texts, its tokens' losses in nats, (tokens,).
+        encode: unit vectors of texts by the sentence encoder, (texts, width).
+        everyday: ordinary text, against which a field's own words stand out.
+    """
+
+    losses: Sequence[Sequence[Sequence[np.ndarray]]]
+    encode: Callable[[Sequence[str]], np.ndarray]
+    everyday: Sequence[str]
+
+
 class Task(Protocol):
     """The few members by which the fine-tune, the probe and the evaluation know a task.
 
     A task that has something to set names the dataclass of its section as `settings`, and its class takes an instance.
-    What else a task may have: `learns_every_turn = True`, when the assistant's earlier turns are learnt as the last one
-    is, and what :class:`ReadsReferences` has.
+
+    A task may have further members, each of which is asked for only where it is there:
+
+    - `fields`: name of a field in the files → the name by which formats know it.
+    - `fitted(train, evaluation)`: the task that knows these rows, and the rows as it wants them; what is wrong with
+      them as a whole it says here, before anything is loaded.
+    - `wants(example, generated)`: the :class:`Wanted` of a question, and `score_heard(answers, examples, heard)`: as
+      `score`, with what was heard besides. The headline does not depend on it, unless `headline_is_heard` is true.
+    - `numbers(examples)` and `floor_scores(predicted, examples)`: what a ridge on embeddings and lengths is fitted to,
+      and the scores of what it says.
+    - `learns_every_turn = True`: the assistant's earlier turns are learnt as the last one is.
+    - what :class:`ReadsReferences` has.
     """
 
     name: str
@@ -160,6 +201,7 @@ def reported(task: Task, scores: TaskScores, n: int) -> dict[str, float]:
         SchemaError: a value that the task does not declare or that breaks its bounds, or no headline.
     """
     targets = {target.name: target for target in task.targets}
+    targets |= {name: part for name in scores.values if name not in targets and (part := part_of(name, targets))}
     rule = f"the targets of the task: {', '.join(targets)}"
     if task.headline not in scores.values:
         raise SchemaError(f"task '{task.name}' did not score its headline '{task.headline}'", rule=rule)
@@ -175,6 +217,15 @@ def reported(task: Task, scores: TaskScores, n: int) -> dict[str, float]:
         if error is not None:
             errors[name + keys.SE] = error
     return {**found, "n": float(n), **errors}
+
+
+def part_of(name: str, targets: Mapping[str, Target]) -> Target | None:
+    """The target of one part, as of one dimension or one task of several: `mae/growth` of `mae`; None of another name.
+
+    Its error is given.
+    """
+    whole, slash, part = name.partition("/")
+    return replace(targets[whole], name=name, error="given") if slash and part and whole in targets else None
 
 
 def _error(target: Target, scores: TaskScores, n: int) -> float | None:

@@ -89,6 +89,10 @@ class TrackedRun:
         self._tables.append({"path": file, "type": "table"})
         self._waiting["mlflow.loggedArtifacts"] = json.dumps(self._tables)
 
+    def account(self, told: Mapping[str, Any], file: str = "account.json") -> None:
+        """Put what a task tells of an evaluation beyond its scores among the artifacts."""
+        (self.artifacts / file).write_text(json.dumps(told, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+
     def curve(self, step: int, values: Mapping[str, float]) -> None:
         """Add a point to curves by their full key.
 

@@ -29,12 +29,18 @@ _NAME = "attributes.`Run Name`"
 _SECTION = "predictor-finetunes"
 
 
+_BESIDE = ("floor_", "parsed_")
+"""Begin the names of scores that stand beside others."""
+
+
 def score_names(record: RunRecord) -> list[str]:
     """What a fine-tune was scored by, its task's headline first, of which alone there is an early score.
 
-    Numbers of questions and standard errors are left out.
+    Numbers of questions, standard errors, and scores of one dimension or task of several are left out.
     """
     names = [name for name in record.scores if keys.SCORE + name != keys.SCORE_N and not name.endswith(keys.SE)]
+    # Of a task with dimensions, or of several tasks, there are dozens: a page shows what is said of the whole.
+    names = [name for name in names if "/" not in name and not name.startswith(_BESIDE)]
     return sorted(names, key=lambda name: f"early_{name}" not in record.probe)
 
 

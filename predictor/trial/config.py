@@ -52,6 +52,14 @@ class Data:
         0.05, "share of the rows of replay in all that is trained on, a fraction", above=0.0, most=0.9
     )
 
+    order: str = param(
+        "lengths",
+        "order of the rows: lengths (random, rows of like length together), random, by_task (batches of one task, of a "
+        "join: of several), as_given",
+        choices=("lengths", "random", "by_task", "as_given"),
+        listed=False,
+    )
+
     @property
     def short_name(self) -> str:
         """The dataset without its folders."""
@@ -66,6 +74,14 @@ class Model:
         LAB,
         "base model: lab (embedded), smollm2 (real English, 135M, fetched once), a folder, or a hub id such as "
         "Qwen/Qwen2.5-7B-Instruct-1M; mlflow run . -e bases lists the names",
+    )
+    start_from: str = param(
+        "", "folder with the adapter of an earlier fine-tune of this base to go on from; empty starts with the base"
+    )
+    keep_optimizer: bool = param(
+        False,
+        "the optimizer's state is kept beside the adapter, and gone on with where start_from has one",
+        listed=False,
     )
 
 

@@ -97,7 +97,12 @@ class HeadTrial(Trial):
         """How the optimizer steps come about, in passes that fit the memory which is free when this is first asked."""
         base, rows, training = self.base, [*self.rows, *self.dev_rows], self.hp.training
         plan = plan_training(
-            training, len(self.rows), base.device, dev_rows=len(self.dev_rows), evaluations=round(training.epochs)
+            training,
+            len(self.rows),
+            base.device,
+            dev_rows=len(self.dev_rows),
+            evaluations=round(training.epochs),
+            presented=len(self.order),
         )
         fitting = fit(plan, base.model.config, self.hp, cast(Any, rows), base.device, room(base.device))
         if note := told(fitting, base.model.config, self.hp, cast(Any, rows), base.device):

@@ -10,12 +10,13 @@ from typing import Final
 
 import predictor
 from predictor.config import canonical_hash, held_share
+from predictor.finetune.start import Start
 from predictor.schema import keys
 from predictor.trial.config import WITHOUT_EFFECT, FinetuneConfig
 
 ROOMS: Final = ("data", "metrics", "tasks", "probe", "models", "finetune", "lab", "trial")
 """Rooms whose code makes the numbers of a fine-tune. A change of a report, of the store or of a sweep makes none."""
-_BY_CONTENT: Final = ("dataset", "eval_dataset", "base_model", "replay", "replay_share")
+_BY_CONTENT: Final = ("dataset", "eval_dataset", "base_model", "replay", "replay_share", "start_from")
 """Parameters that are names: a moved or renamed file with the same content is the same. What is replayed, and how much,
 counts where anything is."""
 _RULES: Final = ("leak",)
@@ -42,10 +43,16 @@ def identity(config: FinetuneConfig, dataset: str, scored: str, base_model: str,
             "dataset_fingerprint": dataset,
             "eval_fingerprint": scored,
             "model_digest": base_model,
+            "start_digest": started(config).digest(),
             "schema_version": keys.SCHEMA_VERSION,
             "code_revision": code_revision(),
         }
     )
+
+
+def started(config: FinetuneConfig) -> Start:
+    """The weights that a fine-tune begins with."""
+    return Start(config.model.start_from, config.model.keep_optimizer)
 
 
 @functools.cache

@@ -109,17 +109,21 @@ def gather(config: FinetuneConfig) -> Materials:
     task = configured(config.task.name, config.task.settings)
     source, told = dataset_source(config.data.dataset), config.evaluation
     format, share = _format(task), held_share(told.eval_dataset)
-    dataset = load(source, format=format, drop_bad=True)
+    fields = getattr(task, "fields", None)
+    dataset = load(source, format=format, drop_bad=True, fields=fields)
     learnable, unusable_train = _usable(dataset, task)
-    if share is not None:
-        left, askable = hold_out(learnable, share)
-        asked = split_evaluation(askable, told.eval_limit, told.dev_limit)
-        parts = Parts(left, *asked, _held_out(dataset, list(askable), share))
-    elif told.eval_dataset:
-        evaluation = load(dataset_source(told.eval_dataset), format=format, drop_bad=True)
-        fix = f"name a file of this task's rows, or hold out a part of the dataset with -P eval_dataset={HELD_OUT}:0.1"
-        usable, unusable_eval = _usable(evaluation, task, fix)
-        parts = Parts(learnable, *split_evaluation(usable, told.eval_limit, told.dev_limit), evaluation, unusable_eval)
+    if share is not None or told.eval_dataset:
+        if share is not None:
+            learnable, askable = (list(part) for part in hold_out(learnable, share))
+            evaluation = _held_out(dataset, askable, share)
+            unusable_eval: list[Rejection] = []
+        else:
+            evaluation = load(dataset_source(told.eval_dataset), format=format, drop_bad=True, fields=fields)
+            fix = f"name a file of this task's rows, or hold out a part of the dataset: -P eval_dataset={HELD_OUT}:0.1"
+            askable, unusable_eval = _usable(evaluation, task, fix)
+        if fitted := getattr(task, "fitted", None):
+            task, learnable, askable = fitted(learnable, askable)
+        parts = Parts(learnable, *split_evaluation(askable, told.eval_limit, told.dev_limit), evaluation, unusable_eval)
     else:
         parts = parts_of(
             source,

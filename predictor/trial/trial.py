@@ -12,14 +12,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from predictor.config import canonical_hash
 from predictor.data.example import Example
+from predictor.data.operators.join import TASK
 from predictor.data.row_hashes import FILE, write_row_hashes
 from predictor.errors import DataError
 from predictor.finetune.checkpoints import Checkpoints
 from predictor.finetune.fit import fit, told
 from predictor.finetune.learning import Learning
 from predictor.finetune.methods import METHODS
+from predictor.finetune.order import presented_rows
 from predictor.finetune.plan import TrainingPlan, check_early_stopping, plan_training
+from predictor.finetune.start import save_optimizer
 from predictor.finetune.train import Tuned, train
 from predictor.models.answers import Evaluation, evaluate, headline_score
 from predictor.models.base_model import BaseModel
@@ -36,7 +40,8 @@ from predictor.schema.families import family_of
 from predictor.trial.config import FinetuneConfig
 from predictor.trial.costs import Stopwatch, peak_memory_mb
 from predictor.trial.first_steps import FirstSteps
-from predictor.trial.identity import code_revision, identity
+from predictor.trial.floor import floor_of
+from predictor.trial.identity import code_revision, identity, started
 from predictor.trial.materials import Materials, gather, keep_rejections, keep_unused, too_long
 from predictor.trial.measured import Features, arithmetic, measured
 from predictor.trial.replay import replay_rows, training_fingerprint
@@ -87,6 +92,8 @@ class Trial:
         self._tuned: Tuned | None = None
         self._kind = ""
         self._artifacts: Path | None = None
+        self.start = started(config)
+        self._start_digest = self.start.digest()
         with self.watch.part("read"):
             self.materials: Materials = gather(config)
         check_early_stopping(self.hp.training, len(self.materials.dev))
@@ -196,11 +203,20 @@ class Trial:
     def plan(self) -> TrainingPlan:
         """How the optimizer steps come about, in passes that fit the memory which is free when this is first asked."""
         base, rows = self.base, [*self.rows, *self.dev_rows]
-        plan = plan_training(self.hp.training, len(self.rows), base.device, dev_rows=len(self.dev_rows))
+        counts = {"dev_rows": len(self.dev_rows), "presented": len(self.order)}
+        plan = plan_training(self.hp.training, len(self.rows), base.device, **counts)
         fitting = fit(plan, base.model.config, self.hp, rows, base.device, room(base.device))
         if note := told(fitting, base.model.config, self.hp, rows, base.device):
             self._progress.note(note)
         return fitting
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Positions of the rows as the batches take them, over all epochs; none leaves that to the trainer."""
+        task_of = {example.id: str(example.extra.get(TASK, "")) for example in self.materials.train}
+        training, config = self.hp.training, self.config
+        tasks = [task_of.get(row.id, "") for row in self.rows]
+        return presented_rows(tasks, config.data.order, training.epochs, training.batch_size, config.execution.seed)
 
     @cached_property
     def probe_steps(self) -> int:
@@ -236,7 +252,7 @@ class Trial:
             eval_dataset=config.evaluation.eval_dataset,
             eval_fingerprint=m.scored_fingerprint,
             base_model=config.model.base_model,
-            base_model_digest=base.digest if base else "",
+            base_model_digest=self._digest_of(base) if base else "",
             encoder_digest=self.encoder_digest,
             seed=config.execution.seed,
             config_hash=self.identity_on(base.model_digest if base else ""),
@@ -249,6 +265,12 @@ class Trial:
             hp=self.hp.logged() | ({"replay_share": config.data.replay_share} if m.replay else {}),
             probe=self.features,
         )
+
+    def _digest_of(self, base: BaseModel) -> str:
+        """What runs on the same weights are known by: of a base with an adapter on it another than of the base."""
+        if not self._start_digest:
+            return base.digest
+        return canonical_hash({"base": base.digest, "start": self._start_digest})
 
     @property
     def datasets(self) -> list[DatasetUse]:
@@ -317,6 +339,7 @@ class Trial:
                 "rows": digest,
                 "dev": m.dev_fingerprint,
                 "model": base.model_digest,
+                "start": [self._start_digest, str(self.hp.method.settings)] if self._start_digest else [],
                 "max_length": str(self.hp.training.max_length),
                 "arithmetic": arithmetic(base.device),
             }
@@ -334,16 +357,22 @@ class Trial:
         return features | (label_embed_features(rows, task, encoder, m.dev) if (task := labelled(m.task)) else {})
 
     def _forward(self, base: BaseModel) -> Features:
+        with self.start.on(base.model, self.hp) as model:
+            return self._forward_of(model, base)
+
+    def _forward_of(self, model: Any, base: BaseModel) -> Features:
         m = self.materials
         with self.watch.part("probe_dev"):
-            dev = answer_marks(base.model, base.tokenizer, self.dev_rows)
-        features = forward_features(base.model, base.tokenizer, self.own_rows, dev=dev)
+            dev = answer_marks(model, base.tokenizer, self.dev_rows)
+        features = forward_features(model, base.tokenizer, self.own_rows, dev=dev)
         if m.dev:
             with self.watch.part("probe_dev"):
-                features[f"zero_shot_{m.task.headline}"] = headline_score(base.model, base, m.task, m.dev)
+                features[f"zero_shot_{m.task.headline}"] = headline_score(model, base, m.task, m.dev)
         return features
 
     def _take(self, tier: str, parts: Mapping[str, Any], compute: Callable[[], Features], *, disk: bool = True) -> None:
+        # A task's settings may change what it puts to a model.
+        parts = {**parts, "settings": repr(self.config.task.settings)}
         with self.watch.part(f"probe_{tier}"):
             found = measured(tier, self.materials.task, parts, compute, disk=disk)
         self.features |= found.features
@@ -384,6 +413,8 @@ class Trial:
             stop_after=stop,
             checkpoints=self._checkpoints,
             learning=self._learning(),
+            start=self.start,
+            order=self.order,
         )
         own_work = 0.0
         if first is not None:
@@ -413,10 +444,13 @@ class Trial:
         with self.watch.part("evaluate"):
             self._progress.stage("evaluate", len(m.scored))
             found = self._answers(model, m.scored)
-        if with_floor := getattr(m.task, "with_floor", None):
-            with self.watch.part("floor"):
-                found = dataclasses.replace(found, scores=with_floor(found.scores, m.train, m.scored))
-        return found
+        with_floor = getattr(m.task, "with_floor", None)
+        if not with_floor and not hasattr(m.task, "floor_scores"):
+            return found
+        with self.watch.part("floor"):
+            scores = found.scores
+            beside = with_floor(scores, m.train, m.scored) if with_floor else scores.joined(floor_of(m))
+            return dataclasses.replace(found, scores=beside)
 
     def _answers(self, model: Any, examples: Sequence[Example]) -> Evaluation:
         return evaluate(model, self.base, self.materials.task, examples, self._progress)
@@ -425,6 +459,8 @@ class Trial:
         """Write the trained weights into a folder of their own in `folder`."""
         method = METHODS.get(self.hp.method.name)
         method.save(tuned.model, self.base.tokenizer, folder / method.folder)
+        if tuned.optimizer is not None:
+            save_optimizer(folder / method.folder, tuned.optimizer)
 
     def costs(self, tuned: Tuned | None = None) -> dict[str, float]:
         """Seconds by part, those that were saved, and of a fine-tune tokens, steps, weights and peak of memory (MB).

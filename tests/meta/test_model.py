@@ -79,7 +79,7 @@ def test_ridge_ignores_constant_and_unknown_columns() -> None:
     assert fit_linear(x, np.arange(10.0), alpha=0.1).columns.tolist() == [0]
 
 
-def test_ridge_with_more_features_than_rows_equals_its_primal_form() -> None:
+def test_ridge_joined_features_than_rows_equals_its_primal_form() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(6, 9)), rng.normal(size=6)
     line = fit_linear(x, y, alpha=0.5)

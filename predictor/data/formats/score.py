@@ -1,10 +1,14 @@
-"""Score records: a prompt about a company (or other facts), thoughts, a numeric score and its reason."""
+"""Score records: a prompt about a company (or other facts), thoughts, a numeric score and its reason.
+
+`train/`, `eval/` and `test/` hold one file for each dimension that is scored; the file's name is the dimension. A row
+may name its own, and hold scores of several dimensions at once: `"score": {"innovation": 4, "growth": 2}`.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from predictor.data.containers.values import Unusable
@@ -18,7 +22,10 @@ _BESIDE = ("company_info", "think", "reason")
 
 
 class Score:
-    """`question` is the prompt, `context` the company_info; the answer is the score as text, `extra` holds the rest."""
+    """`question` is the prompt, `context` the company_info; the answer is the score as text, `extra` holds the rest.
+
+    `extra["dimension"]` is what is scored, where it is known; `extra["scores"]` the scores of several by dimension.
+    """
 
     name = "score"
     needs = "prompt, score and one of company_info, think, reason"
@@ -38,6 +45,8 @@ class Score:
         """None for an example with a prompt whose answer is a finite number."""
         if example.question is None:
             return "a prompt"
+        if isinstance(example.extra.get("scores"), Mapping):
+            return None
         try:
             score_number(example.answer)
         except ValueError:
@@ -52,7 +61,8 @@ class Score:
             info = extra.pop("company_info", example.context)
             row |= {} if info is None else {"company_info": info}
             row |= {"think": extra.pop("think")} if "think" in extra else {}
-            row["score"] = score_number(example.answer)
+            scores = extra.pop("scores", None)
+            row["score"] = score_number(example.answer) if scores is None else scores
             yield row | extra
 
 
@@ -72,22 +82,31 @@ def _convert(record: Record) -> Example:
         missing("score", "'score'", value)
     prompt = filled(text_of(value["prompt"], "prompt"), "empty_prompt", "prompt", "a prompt")
     found = value["score"]
-    try:
-        if isinstance(found, bool) or not isinstance(found, (int, float, str)):
-            raise ValueError
-        score = score_number(found.strip() if isinstance(found, str) else str(found))
-    except (ValueError, OverflowError):
-        raise Unusable("bad_score", "score", "a finite number", shown(found)) from None
+    several = {str(name): _number(each) for name, each in found.items()} if found and isinstance(found, dict) else None
+    answer = "\n".join(f"{name}: {each}" for name, each in several.items()) if several else str(_number(found))
     info = value.get("company_info")
     extra = rest_of(value, ("prompt", "score", "company_info"))
+    if several:
+        extra["scores"] = several
+    elif record.part:
+        extra.setdefault("dimension", record.part)
     if info is not None and not isinstance(info, str):
         extra["company_info"] = info  # an object; the context holds it as JSON text
         info = json.dumps(info, ensure_ascii=False)
     return Example(
         id=row_id(value, record),
-        answers=(str(score),),
+        answers=(answer,),
         context=info or None,
         question=prompt,
         group=passage_group(info) if info and info.strip() else None,
         extra=extra,
     )
+
+
+def _number(found: Any) -> int | float:
+    try:
+        if isinstance(found, bool) or not isinstance(found, (int, float, str)):
+            raise ValueError
+        return score_number(found.strip() if isinstance(found, str) else str(found))
+    except (ValueError, OverflowError):
+        raise Unusable("bad_score", "score", "a finite number", shown(found)) from None

@@ -6,14 +6,22 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from predictor.config import Expression
-from predictor.config.names import MIX, SLICE, SPOIL
+from predictor.config.names import DEAL, JOIN, MIX, SLICE, SPOIL
 from predictor.data.operators.base import Rows
+from predictor.data.operators.deal import deal
+from predictor.data.operators.join import join
 from predictor.data.operators.mix import mix
 from predictor.data.operators.slicing import cut
 from predictor.data.operators.spoil import spoil
 
 Make = Callable[[Expression | str], Rows]
-_OPERATORS: Final[Mapping[str, Callable[[Expression, Make], Rows]]] = {SPOIL: spoil, MIX: mix, SLICE: cut}
+_OPERATORS: Final[Mapping[str, Callable[[Expression, Make], Rows]]] = {
+    SPOIL: spoil,
+    MIX: mix,
+    SLICE: cut,
+    JOIN: join,
+    DEAL: deal,
+}
 
 
 def made(expression: Expression, read: Callable[[str], Rows]) -> Rows:

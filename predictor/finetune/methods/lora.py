@@ -59,6 +59,28 @@ class Lora:
         parameters = sum(settings.lora_r * (a + b) for a, b in adapted.values())
         return Footprint(parameters, dropped_inputs=inputs if settings.lora_dropout else 0)
 
+    def go_on(self, model: Any, weights: Path) -> None:
+        """Set the matrices to those of an adapter's file.
+
+        Raises:
+            ConfigError: the adapter has other modules, or matrices of another rank.
+        """
+        from peft import get_peft_model_state_dict, set_peft_model_state_dict
+        from safetensors.torch import load_file
+
+        stored = load_file(weights)
+        own = get_peft_model_state_dict(model)
+        there, here = ({name: tuple(tensor.shape) for name, tensor in side.items()} for side in (stored, own))
+        if there != here:
+            odd = min({*there.items()} ^ {*here.items()})[0]
+            sides = f"{there.get(odd, 'missing')} in it and {here.get(odd, 'missing')} here"
+            raise ConfigError(
+                f"the adapter does not fit: {odd} is {sides}",
+                where=str(weights),
+                rule="lora_r and target_modules are those of the fine-tune that is gone on from, on the same base",
+            )
+        set_peft_model_state_dict(model, stored)
+
     def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
         """Write `adapter_model.safetensors` and `adapter_config.json`, which plain peft loads."""
         folder.mkdir(parents=True, exist_ok=True)

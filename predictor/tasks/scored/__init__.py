@@ -1,0 +1,1 @@
+"""What the scoring task is made of: the scale, the form of an answer, and the figures."""

@@ -1,0 +1,195 @@
+"""Giving scores: a text is rated in one dimension or several, with or without a reasoning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from predictor.data.example import Example, Message
+from predictor.data.fingerprint import normalise
+from predictor.errors import DataError
+from predictor.metrics import reasoning
+from predictor.tasks.base import Heard, TaskScores, Wanted, register
+from predictor.tasks.scored import figures, form
+from predictor.tasks.scored.joining import together, words_of
+from predictor.tasks.scored.scale import Scale
+from predictor.tasks.scored.settings import ScoringSettings, fields_of, terms_of, wishes_of
+
+
+@register
+class Scoring:
+    """Reads `question` (the prompt), `context` (what is rated), the score, `think` and `reason`; scores closeness."""
+
+    name = "scoring"
+    targets = figures.TARGETS
+    headline = "closeness"
+    settings = ScoringSettings
+
+    def __init__(self, settings: ScoringSettings | None = None) -> None:
+        settings = settings or ScoringSettings()
+        self._settings = settings
+        self._wishes = wishes_of(settings)
+        self._scale: Scale | None = None
+        self._learnt: tuple[str, ...] = ()
+        self._listed_terms = terms_of(settings.scoring_terms)
+        self.fields = {theirs: ours for ours, theirs in fields_of(settings.scoring_fields).items()}
+        self.max_new_tokens = settings.max_new_tokens
+
+    def fitted(
+        self, train: Sequence[Example], evaluation: Sequence[Example]
+    ) -> tuple[Scoring, Sequence[Example], Sequence[Example]]:
+        """The task with the scale of these rows; with `scoring_together` the rows of one input are one row.
+
+        Raises:
+            DataError: a dimension that no row has, or scores outside the range.
+        """
+        task = Scoring(self._settings)
+        task._scale = self._wishes.scale(train, evaluation)
+        if self._settings.scoring_together:
+            train, evaluation = (together(rows, self._wishes) for rows in (train, evaluation))
+        task._learnt = tuple(text for text in map(words_of, train) if text)
+        # No answer of so many characters has more tokens than that.
+        longest = max(len(task.target(example)) for example in (*train, *evaluation))
+        task.max_new_tokens = min(self.max_new_tokens, longest + 16)
+        return task, train, evaluation
+
+    def accepts(self, example: Example) -> str | None:
+        """None when the example can be used, otherwise what it lacks."""
+        if not (example.question or "").strip():
+            return "lacks a prompt"
+        return self._wishes.lacks(example)
+
+    def prompt(self, example: Example) -> list[Message]:
+        """One user turn: the prompt, what is rated, which dimension, and the form of the answer."""
+        scale = self._scale or self._wishes.loose(example)
+        labels = form.labels_of(self._wishes.scores(example), scale)
+        names = " and ".join(scale.dimensions[name] for name in labels)
+        scores = f" from {scale.low:g} to {scale.high:g}" if self._scale else ""
+        wanted = f"Rate {names}{scores} in this form:\n{form.asked(list(labels.values()), scale)}"
+        return [Message("user", "\n\n".join(filter(None, [example.question, example.context, wanted])))]
+
+    def target(self, example: Example) -> str:
+        """Reasoning, score and reason, a line each."""
+        scale = self._scale or self._wishes.loose(example)
+        return form.written(example, self._wishes.scores(example), scale)
+
+    def parse(self, generated: str) -> str:
+        """The generated text without surrounding white space; scores are read from it strictly."""
+        return generated.strip()
+
+    def score(self, answers: Sequence[str], examples: Sequence[Example]) -> TaskScores:
+        """Scores of the answers alone, without expected values.
+
+        Raises:
+            DataError: nothing to score, or unequal numbers of answers and examples.
+        """
+        return self._scores(answers, examples, None)
+
+    def wants(self, example: Example, generated: str) -> list[Wanted]:
+        """The scores that might stand in the answer, after what the model said before them."""
+        scale = self._scale_of([example])
+        labels = list(form.labels_of(self._wishes.scores(example), scale).values())
+        return form.forks(generated, labels, scale)
+
+    def score_heard(self, answers: Sequence[str], examples: Sequence[Example], heard: Heard) -> TaskScores:
+        """Scores with expected values, the reasonings' quality with the encoder, and how dimensions go together."""
+        return self._scores(answers, examples, heard)
+
+    def row(self, example: Example, answer: str, scores: Mapping[str, float]) -> dict[str, object]:
+        """Dimension, what was rated (its end), answer, the given scores, and how near it came."""
+        given = self._wishes.scores(example)
+        shown = ("mae", "expected_mae", "closeness", "parse_rate")
+        return {
+            "dimension": ", ".join(given),
+            "input": (example.context or example.question or "")[-200:],
+            "answer": answer,
+            "given": ", ".join(f"{score:g}" for score in given.values()),
+            **{name: scores[name] for name in shown if name in scores},
+        }
+
+    def numbers(self, examples: Sequence[Example]) -> dict[str, tuple[list[int], list[float]]]:
+        """Dimension → positions of the rows that have it, and their scores."""
+        found: dict[str, tuple[list[int], list[float]]] = {}
+        for place, example in enumerate(examples):
+            for name, score in self._wishes.scores(example).items():
+                places, values = found.setdefault(name, ([], []))
+                places.append(place)
+                values.append(score)
+        return found
+
+    def floor_scores(self, predicted: Mapping[str, np.ndarray], examples: Sequence[Example]) -> TaskScores:
+        """The measures of other predictions, such as a ridge's, each within the range."""
+        scale = self._scale_of(examples)
+        said = self._said(["" for _ in examples], examples, None, scale)[0]
+        values = np.full(len(said.given), math.nan)
+        for name in predicted:
+            values[said.dimension == name] = np.clip(predicted[name], scale.low, scale.high)
+        if not np.isfinite(values).all():
+            return TaskScores({})
+        floor = {name: [float(v) for v in values[said.dimension == name]] for name in scale.dimensions}
+        return figures.predicted_scores("floor_", said, values, scale).joined(TaskScores({}, account={"floor": floor}))
+
+    def _scores(self, answers: Sequence[str], examples: Sequence[Example], heard: Heard | None) -> TaskScores:
+        if not examples or len(answers) != len(examples):
+            raise DataError(
+                f"{len(answers)} answers cannot be scored against {len(examples)} questions",
+                rule="one answer for each question, and at least one question",
+            )
+        scale = self._scale_of(examples)
+        said, words = self._said(answers, examples, heard, scale)
+        scores = figures.task_scores(said, scale)
+        if len(scale.dimensions) > 1:
+            items = [normalise(examples[place].context or examples[place].id) for place in said.question]
+            consistency, told = figures.consistency_of(said, items, scale)
+            scores = scores.joined(consistency).joined(TaskScores({}, account={"consistency": told}))
+        if verdict := figures.verdict_of(scores.values):
+            scores = scores.joined(TaskScores({}, account={"verdict": verdict}))
+        if scale.thinks or scale.reasons:
+            scores = scores.joined(self._reasoning(words, examples, heard))
+        return scores
+
+    def _said(
+        self, answers: Sequence[str], examples: Sequence[Example], heard: Heard | None, scale: Scale
+    ) -> tuple[figures.Said, list[str]]:
+        question: list[int] = []
+        columns: dict[str, list[Any]] = {name: [] for name in ("dimension", "given", "greedy", "expected")}
+        words = []
+        levels = np.array(scale.levels)
+        for place, (answer, example) in enumerate(zip(answers, examples, strict=True)):
+            given = self._wishes.scores(example)
+            labels = form.labels_of(given, scale)
+            found = form.read(answer, list(labels.values()), scale)
+            words.append(found.words)
+            for number, (name, label) in enumerate(labels.items()):
+                expected = math.nan
+                if heard is not None:
+                    logs = -np.array([losses.sum() for losses in heard.losses[place][number]])
+                    weights = np.exp(logs - logs.max())
+                    expected = float(weights @ levels / weights.sum())
+                question.append(place)
+                entry = (name, given[name], found.scores.get(label, math.nan), expected)
+                for column, value in zip(columns.values(), entry, strict=True):
+                    column.append(value)
+        arrays = {name: np.array(column) for name, column in columns.items()}
+        return figures.Said(np.array(question), questions=len(examples), **arrays), words
+
+    def _reasoning(self, words: Sequence[str], examples: Sequence[Example], heard: Heard | None) -> TaskScores:
+        terms = self._listed_terms
+        if not terms and heard is not None:
+            terms = reasoning.field_terms(self._learnt, heard.everyday)
+        sources = [example.context or example.question or "" for example in examples]
+        rows = {
+            "coherence": [reasoning.coherence(text, heard.encode if heard else None) for text in words],
+            "term_use": [reasoning.term_use(text, terms) for text in words],
+            "sufficiency": [reasoning.sufficiency(*pair) for pair in zip(words, sources, strict=True)],
+            "specificity": [reasoning.specificity(text) for text in words],
+        }
+        rows = {name: row for name, row in rows.items() if np.isfinite(row).all()}
+        account = {"terms": list(terms)}
+        return TaskScores({name: float(np.mean(row)) for name, row in rows.items()}, rows, account=account)
+
+    def _scale_of(self, examples: Sequence[Example]) -> Scale:
+        return self._scale or self._wishes.scale(examples)
