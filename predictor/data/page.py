@@ -83,11 +83,13 @@ def _lengths(figures: Mapping[str, Any]) -> Iterable[str]:
         yield _figure(histogram(tokens["completion"], "tokens"), "Completions: what is learned from")
         yield _table(
             [
+                ("tokens that a base model sees in one epoch", tokens["seen"], ""),
+                ("… of which it learns", tokens["learnt"], _percent(tokens["learnt"] / max(1, tokens["seen"]))),
                 ("cut at max_length", tokens["cut"], _percent(tokens["cut_rate"])),
                 ("wholly masked", tokens["masked"], _percent(tokens["masked_rate"])),
                 ("refused by the chat template", tokens["refused_by_template"], ""),
             ],
-            ("", "rows", "share"),
+            ("", "tokens or rows", "share"),
         )
     yield "<h2>Length in characters</h2>"
     for name, distribution in figures["characters"].items():

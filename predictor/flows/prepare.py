@@ -85,7 +85,7 @@ def prepare(
                 where="; ".join([config.input, *prepared.report["first_rejections"]]),
                 rule="all rows accepted and every figure within its threshold (each is a parameter)",
                 fix=f"see {Path(config.output) / 'report.html'} and rejected.jsonl; drop_bad=true goes on without the "
-                "refused rows",
+                "refused rows, a larger max_length cuts fewer",
             )
         return prepared
 
@@ -150,7 +150,13 @@ def _measure(config: PrepareConfig, progress: Progress) -> Measure | None:
                 fix="-P base_model=lab, another name, a folder or a hub id",
             )
         return None
-    return token_measure(_tokenizer(config.base_model, progress), *_wording(config.task))
+    tokenizer = _tokenizer(config.base_model, progress)
+    if config.task != "auto":
+        from predictor.models.render import row_lengths
+        from predictor.tasks import TASKS
+
+        return row_lengths(TASKS.get(config.task, where="-P task"), tokenizer)
+    return token_measure(tokenizer, *_wording())
 
 
 def _tokenizer(name: str, progress: Progress) -> Any:
@@ -159,14 +165,10 @@ def _tokenizer(name: str, progress: Progress) -> Any:
     return load_tokenizer(ready_base(name, progress))
 
 
-def _wording(task: str) -> tuple[Callable[[Example], Sequence[Message]], Callable[[Example], str]]:
-    """How a row is put to the model: as the task does, else as its own turns."""
+def _wording() -> tuple[Callable[[Example], Sequence[Message]], Callable[[Example], str]]:
+    """How a row is put to the model where no task says it: as its own turns."""
     from predictor.data.formats.messages import prompt_turns
-    from predictor.tasks import TASKS
 
-    if task != "auto":
-        chosen = TASKS.get(task, where="-P task")
-        return chosen.prompt, chosen.target
     return prompt_turns, lambda example: example.label if example.label is not None else example.answer
 
 

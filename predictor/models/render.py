@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -140,6 +140,28 @@ def _pieces(name: str, turns: Sequence[Message], tokenizer: PreTrainedTokenizerB
 def _ids_of_pieces(pieces: Sequence[Sequence[str]], tokenizer: PreTrainedTokenizerBase) -> list[list[list[int]]]:
     ids = iter(_token_ids([text for row in pieces for text in row], tokenizer))
     return [[next(ids) for _ in row] for row in pieces]
+
+
+def row_lengths(
+    task: Task, tokenizer: PreTrainedTokenizerBase
+) -> Callable[[Sequence[Example]], list[tuple[int, int, int] | None]]:
+    """Measures examples as they would be trained on: tokens of the prompt, of the whole row, and those learnt.
+
+    Returns:
+        a function of examples; None in the place of one that the chat template refuses.
+    """
+
+    def measure(examples: Sequence[Example]) -> list[tuple[int, int, int] | None]:
+        try:
+            rows = render_rows(examples, task, tokenizer)
+        except ModelError:
+            # One of them is refused; which, each alone will tell.
+            return [None] if len(examples) == 1 else [found for each in examples for found in measure([each])]
+        # Of a conversation no part is a prompt alone, to be told from what is cut: a long one is left out as a whole.
+        whole = learns_every_turn(task)
+        return [(0 if whole else len(row.prompt_ids), row.length, row.learnt) for row in rows]
+
+    return measure
 
 
 def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:

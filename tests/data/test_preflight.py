@@ -61,6 +61,7 @@ def test_token_lengths_cut_and_masked_rows() -> None:
     assert tokens["total"]["max"] == 7
     assert tokens["completion"]["max"] == 4
     assert tokens["masked_rate"] == 1 / 3
+    assert (tokens["seen"], tokens["learnt"], tokens["over"]) == (4 + 7 + 7, 1 + 4 + 1, 2)
 
 
 def test_exact_and_near_duplicates() -> None:

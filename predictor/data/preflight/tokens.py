@@ -9,8 +9,9 @@ from typing import Any
 from predictor.data.example import Example, Message
 from predictor.data.preflight.histogram import distribution
 
-Measure = Callable[[Sequence[Example]], list[tuple[int, int] | None]]
-"""Examples → tokens of the prompt, and of prompt and completion together; None where the template refuses the row."""
+Measure = Callable[[Sequence[Example]], list[tuple[int, int, int] | None]]
+"""Examples → tokens of the prompt, of prompt and completion together, and those of them that are learnt; None where the
+template refuses the row."""
 
 BATCH = 256
 
@@ -38,13 +39,14 @@ def token_measure(
         except Exception:  # templates raise what they like for roles and orders that they do not know
             return None
 
-    def measure(examples: Sequence[Example]) -> list[tuple[int, int] | None]:
+    def measure(examples: Sequence[Example]) -> list[tuple[int, int, int] | None]:
         pairs = [texts(example) for example in examples]
         flat = [text for pair in pairs if pair is not None for text in pair]
         if not flat:
             return [None] * len(pairs)
         encoded = iter(tokenizer(flat, add_special_tokens=False)["input_ids"])
-        return [None if pair is None else (len(next(encoded)), len(next(encoded))) for pair in pairs]
+        counted = [None if pair is None else (len(next(encoded)), len(next(encoded))) for pair in pairs]
+        return [None if pair is None else (*pair, max(0, pair[1] - pair[0])) for pair in counted]
 
     return measure
 
@@ -70,9 +72,9 @@ class Lengths:
             if lengths is None:
                 self._refused += 1
                 continue
-            before, total = lengths
+            before, total, learnt = lengths
             self._totals.append(total)
-            self._completions.append(max(0, total - before))
+            self._completions.append(learnt)
             if self._max_length and before >= self._max_length:
                 self._masked += 1
             elif self._max_length and total > self._max_length:
@@ -80,11 +82,17 @@ class Lengths:
         self._waiting = []
 
     def figures(self) -> dict[str, Any]:
-        """Rates are fractions of the measured rows; `cut` leaves out the rows that are wholly masked."""
+        """Rates are fractions of the measured rows; `cut` leaves out the rows that are wholly masked.
+
+        `seen` are the tokens of all rows, `learnt` those of them that are learnt; `over` rows exceed `max_length`.
+        """
         self._flush()
         rows = max(1, len(self._totals))
         return {
             "max_length": self._max_length or None,
+            "seen": sum(self._totals),
+            "learnt": sum(self._completions),
+            "over": self._cut + self._masked,
             "total": distribution(self._totals),
             "completion": distribution(self._completions),
             "cut": self._cut,
