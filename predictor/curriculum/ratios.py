@@ -9,6 +9,7 @@ from typing import Any
 from predictor.config import split_list
 from predictor.curriculum.curve import Point, point
 from predictor.curriculum.plan import check_ratio
+from predictor.curriculum.settled import settled_settings
 from predictor.data import load
 from predictor.errors import ConfigError, DataError, TrainingError
 from predictor.schema import RunRecord, keys
@@ -20,17 +21,18 @@ from predictor.trial.sources import dataset_source
 
 @dataclass(frozen=True)
 class Share:
-    """One share with one seed: the fine-tune, and how many rows it names."""
+    """One share with one seed: the fine-tune, how many rows it names, and of which dataset (`whole`)."""
 
     ratio: float
     rows: int
     seed: int
     config: FinetuneConfig
+    whole: str
 
     @property
     def title(self) -> str:
         """What the UI calls its run."""
-        return f"{self.ratio:.0%} of {self.config.data.short_name.rpartition(':')[2]} s{self.seed}"
+        return f"{self.ratio:.0%} of {self.whole} s{self.seed}"
 
     def require(self, status: str, message: str) -> None:
         """Raise TrainingError unless its run is complete."""
@@ -60,7 +62,13 @@ def shares_of(ratios: str, seeds: str, config: FinetuneConfig) -> list[Share]:
             f"seeds={seeds} are none", where="-P seeds", rule="whole numbers separated by commas, each once"
         )
     fields = getattr(configured(config.task.name, config.task.settings), "fields", None)
-    held = len(load(dataset_source(config.data.dataset), drop_bad=True, fields=fields).examples)
+    train, evaluation = (
+        load(dataset_source(name), drop_bad=True, fields=fields).examples
+        for name in (config.data.dataset, config.evaluation.eval_dataset)
+    )
+    held = len(train)
+    told = dict(vars(config.task.settings))
+    settled = settled_settings(config.task.name, told, train, evaluation)
     found = []
     for ratio in chosen:
         rows = int(ratio * held + 0.5 + 1e-9)
@@ -70,7 +78,9 @@ def shares_of(ratios: str, seeds: str, config: FinetuneConfig) -> list[Share]:
             )
         for seed in numbers:
             name = config.data.dataset if rows == held else f"slice:size={rows}:seed={seed}:{config.data.dataset}"
-            found.append(Share(ratio, rows, seed, config.replace(dataset=name, seed=seed)))
+            found.append(
+                Share(ratio, rows, seed, config.replace(dataset=name, seed=seed, **settled), config.data.short_name)
+            )
     return found
 
 

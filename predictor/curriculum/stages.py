@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from predictor.config.names import DEAL, JOIN
-from predictor.curriculum.plan import Course
+from predictor.curriculum.plan import Course, Member
+from predictor.curriculum.settled import settled_settings
 from predictor.curriculum.shares import rows_of_tasks
 from predictor.data import load
 from predictor.data.operators.deal import presentations
@@ -45,7 +46,7 @@ def chains_of(course: Course) -> list[Chain]:
     Raises:
         DataError: a dataset cannot be read. ConfigError: a stage without rows, or values that do not go together.
     """
-    counts = _counts(course)
+    course, counts = _read(course)
     kinds = (ORDERED, CONTROL) if course.control else (ORDERED,)
     return [Chain(kind, seed, tuple(_steps(course, counts, kind, seed))) for seed in course.seeds for kind in kinds]
 
@@ -59,14 +60,23 @@ def check_chains(chains: Sequence[Chain], progress: Progress) -> None:
         progress.advance(1)
 
 
-def _counts(course: Course) -> list[dict[str, int]]:
-    """Rows of each task in each stage; a task's rows are counted as its fine-tune reads them."""
+def _read(course: Course) -> tuple[Course, list[dict[str, int]]]:
+    """The plan with tasks that know their scales, and the rows of each task in each stage.
+
+    A task's rows are counted as its fine-tune reads them. What it finds in them it finds once: a stage's part of the
+    rows must not change what is asked.
+    """
     fields = Several(SeveralSettings(_members(course))).fields or None
-    available = {
-        name: len(load(dataset_source(member.dataset), drop_bad=True, fields=fields).examples)
-        for name, member in course.members.items()
-    }
-    return [
+    members: dict[str, Member] = {}
+    available: dict[str, int] = {}
+    for name, member in course.members.items():
+        train, evaluation = (
+            load(dataset_source(each), drop_bad=True, fields=fields).examples
+            for each in (member.dataset, member.eval_dataset)
+        )
+        available[name] = len(train)
+        members[name] = replace(member, settings=settled_settings(member.kind, member.settings, train, evaluation))
+    counts = [
         rows_of_tasks(
             {task: available[task] for task in stage.tasks},
             stage.ratio,
@@ -76,6 +86,7 @@ def _counts(course: Course) -> list[dict[str, int]]:
         )
         for stage in course.stages
     ]
+    return replace(course, members=members), counts
 
 
 def _steps(course: Course, counts: Sequence[Mapping[str, int]], kind: str, seed: int) -> list[Step]:

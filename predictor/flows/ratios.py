@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,7 @@ def _ratios(config: RatiosConfig, shares: list[Share], run: TrackedRun, progress
     uri = str(run.client.tracking_uri)
     work = make_work(uri, run.experiment_id, run.run_id, "", config.shares.lease_s)
     identify = Identity(progress)
+    predict = _predictor(config)
     jobs = [(share, Job(share.config, identify(share.config), share.title)) for share in shares]
     progress.stage("shares", len(jobs))
     found: list[tuple[Share, RunRecord]] = []
@@ -100,7 +102,7 @@ def _ratios(config: RatiosConfig, shares: list[Share], run: TrackedRun, progress
         progress.advance(1, score=outcome.score)
     task = config.trial.task
     target = headline_target(configured(task.name, task.settings))
-    points = points_of(found, target, _said(config, [record for _, record in found]))
+    points = points_of(found, target, predict([record for _, record in found]))
     curve = curve_of(points, target)
     law = None if curve.law is None else (curve.law.at, curve.law.interval)
     columns = [[getattr(each, name) for each in curve.points] for name in ("rows", "score", "error", "predicted")]
@@ -111,12 +113,12 @@ def _ratios(config: RatiosConfig, shares: list[Share], run: TrackedRun, progress
     return curve
 
 
-def _said(config: RatiosConfig, records: list[RunRecord]) -> list[float]:
-    """What the registered predictor says of each run from its features; nothing where it is not asked."""
+def _predictor(config: RatiosConfig) -> Callable[[list[RunRecord]], list[float]]:
+    """What the registered predictor says of runs from their features; of none where it is not asked."""
     if not config.shares.foretell:
-        return []
+        return lambda records: []
     from predictor.curriculum.ratios import features_of
     from predictor.flows.predict import load_predictor
 
     predictor = load_predictor(stage=config.shares.stage, version=None, name=config.shares.model_name)
-    return [float(value) for value in predictor.predict([features_of(each) for each in records])["prediction"]]
+    return lambda records: predictor.predict([features_of(each) for each in records])["prediction"].tolist()

@@ -84,6 +84,7 @@ class Task(Protocol):
     - `fields`: name of a field in the files → the name by which formats know it.
     - `fitted(train, evaluation)`: the task that knows these rows, and the rows as it wants them; what is wrong with
       them as a whole it says here, before anything is loaded.
+    - `settled(train, evaluation)`: settings that say what it finds in the rows, for fine-tunes on parts of them.
     - `wants(example, generated)`: the :class:`Wanted` of a question, and `score_heard(answers, examples, heard)`: as
       `score`, with what was heard besides. The headline does not depend on it, unless `headline_is_heard` is true.
     - `numbers(examples)` and `floor_scores(predicted, examples)`: what a ridge on embeddings and lengths is fitted to,

@@ -15,7 +15,7 @@ from predictor.metrics import reasoning
 from predictor.tasks.base import Heard, TaskScores, Wanted, register
 from predictor.tasks.scored import figures, form
 from predictor.tasks.scored.joining import together, words_of
-from predictor.tasks.scored.scale import Scale
+from predictor.tasks.scored.scale import UNNAMED, Scale
 from predictor.tasks.scored.settings import ScoringSettings, fields_of, terms_of, wishes_of
 
 
@@ -55,6 +55,16 @@ class Scoring:
         longest = max(len(task.target(example)) for example in (*train, *evaluation))
         task.max_new_tokens = min(self.max_new_tokens, longest + 16)
         return task, train, evaluation
+
+    def settled(self, train: Sequence[Example], evaluation: Sequence[Example]) -> dict[str, Any]:
+        """Settings that say what is otherwise found in the rows, so that parts of them are scored on the same scale."""
+        rows = [[each for each in part if self.accepts(each) is None] for part in (train, evaluation)]
+        scale = self._wishes.scale(*rows)
+        named = {
+            name: label for name, label in scale.dimensions.items() if name != UNNAMED or len(scale.dimensions) > 1
+        }
+        dimensions = ",".join(f"{name}={label}" for name, label in named.items())
+        return {"scoring_dimensions": dimensions, "scoring_low": scale.low, "scoring_high": scale.high}
 
     def accepts(self, example: Example) -> str | None:
         """None when the example can be used, otherwise what it lacks."""

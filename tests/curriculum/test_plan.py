@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,15 @@ def test_settings_of_a_task_may_stand_in_its_section(plan, tmp_path: Path):
     plan["tasks"]["first"] |= {"task": "scoring", "scoring": {"dimensions": {"growth": "Growth"}, "low": 1, "high": 5}}
     member = read(plan, tmp_path).members["first"]
     assert member.settings == {"scoring_dimensions": "growth=Growth", "scoring_low": 1.0, "scoring_high": 5.0}
+
+
+def test_the_scale_is_that_of_all_rows_in_every_stage(plan, tmp_path: Path):
+    rows = [{"prompt": "Rate it.", "company_info": f"Firm {n}.", "score": 1 + n} for n in range(10)]
+    (tmp_path / "rated.json").write_text(json.dumps(rows))
+    plan["tasks"]["first"] |= {"task": "scoring", "dataset": str(tmp_path / "rated.json")}
+    plan["tasks"]["first"]["eval_dataset"] = str(tmp_path / "rated.json")
+    steps = [step.config.task.settings for chain in chains_of(read(plan, tmp_path)) for step in chain.steps]
+    assert len({json.loads(each.several_members)["first"]["scoring_high"] for each in steps} - {10.0}) == 0
 
 
 def test_by_task_and_kept_and_names_with_commas(plan, tmp_path: Path):
