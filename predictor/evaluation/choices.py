@@ -189,13 +189,24 @@ def _from_table(rows: Sequence[Sequence[str]], path: Path, subject: str) -> Iter
         choices = row[1:-1]
         if number == 1 and letter not in tuple(_LETTERS) and row[0].strip().lower() in ("question", "input"):
             continue  # names of columns
-        if len(row) != width or len(choices) < 2 or not letter or letter not in _LETTERS[: len(choices)]:
+        if (
+            len(row) != width
+            or not all(map(str.strip, choices))
+            or len(choices) < 2
+            or not letter
+            or letter not in _LETTERS[: len(choices)]
+        ):
             raise DataError(
                 f"the row has {len(row)} cells and ends with '{row[-1][:40]}'",
                 where=f"{path}, row {number}",
                 rule=f"question, at least two choices, and the letter of the right one; {_RULE}",
             )
         yield ChoiceItem(f"{subject}-{number}", subject, row[0], tuple(choices), _LETTERS.index(letter))
+
+
+def _are_choices(choices: Sequence[Any]) -> bool:
+    """At least two texts that say something: nothing has no likelihood."""
+    return len(choices) > 1 and all(isinstance(each, str) and each.strip() for each in choices)
 
 
 def _from_object(row: Any, where: str, name: str, subject: str) -> ChoiceItem:
@@ -206,7 +217,11 @@ def _from_object(row: Any, where: str, name: str, subject: str) -> ChoiceItem:
     labels: Sequence[Any] = _LETTERS
     if isinstance(choices, dict):  # ARC writes texts and their labels side by side
         choices, labels = choices.get("text"), choices.get("label") or _LETTERS
-    if not isinstance(choices, list) or len(choices) < 2 or not all(isinstance(each, str) for each in choices):
+    if (
+        not isinstance(choices, list)
+        or len(choices) < 2
+        or not all(isinstance(each, str) and each.strip() for each in choices)
+    ):
         raise wrong
     right = -1
     if isinstance(answer, int) and not isinstance(answer, bool):

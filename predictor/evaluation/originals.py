@@ -171,7 +171,7 @@ def _require_harness() -> None:
             "lm-evaluation-harness is not installed",
             where="-P original=lm_eval:…",
             rule="tasks of lm_eval need the extra 'harness'",
-            fix="pip install 'finetune-predictor[harness]', or name a file: choice:FILE.csv",
+            fix="pip install -e '.[harness]' in the project's folder, or name a file: choice:FILE.csv",
         )
 
 

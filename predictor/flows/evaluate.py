@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predictor.config import Chosen, Sectioned, check, choice, param, section, split_list
-from predictor.errors import ConfigError, PredictorError
+from predictor.errors import ConfigError, in_one_line
 from predictor.evaluation.settings import Comparison
 from predictor.progress import SILENT, Progress
 from predictor.schema import keys
@@ -138,8 +138,8 @@ def evaluate_after(
     named = dataclasses.replace(asked, finetuned=Finetuned(run_id=run_id))
     try:
         [result] = evaluate(named, progress, tracking_uri=tracking_uri).evaluated
-    except PredictorError as error:
-        progress.note(f"WARNING: the fine-tune is recorded, its evaluation failed: {error.one_line()}")
+    except Exception as error:  # a sweep must not train again what is done, for want of memory in its evaluation
+        progress.note(f"WARNING: the fine-tune is recorded, its evaluation failed: {in_one_line(error)}")
         return {}
     return result.scores()
 

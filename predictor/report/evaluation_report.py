@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -15,6 +16,11 @@ from predictor.report.labels import plain, readable
 from predictor.report.page import Page
 
 _BASE, _TUNED, _WORSE = "0.65", "tab:blue", "tab:red"
+_STYLES: dict[str, dict[str, Any]] = {
+    "train/loss": {"lw": 1.0, "color": _BASE},
+    "eval/loss": {"marker": "o", "ms": 3.5},
+}
+"""How each curve is drawn."""
 _MOST = 32
 """Characters of a name in a figure."""
 
@@ -188,7 +194,7 @@ def _overfitting(page: Page, evaluated: Evaluated) -> None:
     if evaluated.curves.get("eval/loss") or evaluated.curves.get("train/loss"):
         figure = Figure(figsize=(6.5, 3.0), layout="constrained")
         axes = figure.subplots()
-        for key, style in (("train/loss", {"lw": 1.0, "color": _BASE}), ("eval/loss", {"marker": "o", "ms": 3.5})):
+        for key, style in _STYLES.items():
             if evaluated.curves.get(key):
                 axes.plot(*zip(*evaluated.curves[key], strict=True), label=key, **style)
         if seen.best_step is not None:
