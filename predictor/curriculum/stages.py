@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from predictor.config.names import DEAL, JOIN
 from predictor.curriculum.plan import Course, Member
@@ -99,7 +99,7 @@ def _steps(course: Course, counts: Sequence[Mapping[str, int]], kind: str, seed:
         sizes.append(presentations(sum(of_task.values()), epochs[-1]))
     found = []
     for number, stage in enumerate(course.stages, start=1):
-        own = {"dataset": datasets[number - 1], "order": "by_task" if course.by_task else "random"}
+        own: dict[str, Any] = {"dataset": datasets[number - 1], "order": "by_task" if course.by_task else "random"}
         if kind == CONTROL:
             options = [f"sizes={'-'.join(map(str, sizes))}", f"part={number - 1}", f"seed={seed}"]
             readings = [(f"{times:g}", dataset) for times, dataset in zip(epochs, datasets, strict=True)]

@@ -106,7 +106,7 @@ def _ratios(config: RatiosConfig, shares: list[Share], run: TrackedRun, progress
     curve = curve_of(points, target)
     law = None if curve.law is None else (curve.law.at, curve.law.interval)
     columns = [[getattr(each, name) for each in curve.points] for name in ("rows", "score", "error", "predicted")]
-    ratios_figure(*columns, target.name, law, curve.enough.rows).savefig(run.artifacts / "ratios.png", dpi=110)
+    ratios_figure(columns, target.name, law, curve.enough.rows).savefig(run.artifacts / "ratios.png", dpi=110)
     run.account(curve.to_json(), "ratios.json")
     write_config(run.artifacts, config)
     run.finish(metrics={f"{keys.RATIOS}{name}": value for name, value in metrics_of(curve).items()})

@@ -14,10 +14,7 @@ Interval = Callable[[float], tuple[float, float]]
 
 
 def ratios_figure(
-    rows: Sequence[int],
-    scores: Sequence[float],
-    errors: Sequence[float],
-    predicted: Sequence[float],
+    columns: Sequence[Sequence[float]],
     name: str,
     law: tuple[Callable[[float], float], Interval] | None,
     enough: int,
@@ -25,11 +22,13 @@ def ratios_figure(
     """The curve.
 
     Args:
-        predicted: what the registered predictor said, NaN where it was not asked.
+        columns: rows, scores, their errors, and what the registered predictor said, NaN where it was not asked; one entry
+            for each share.
         law: value and interval at a number of rows. enough: rows of the smallest share that does.
     """
     from matplotlib.figure import Figure
 
+    rows, scores, errors, predicted = columns
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.errorbar(rows, scores, yerr=np.nan_to_num(errors), fmt="o", color="tab:blue", capsize=3, label="measured")

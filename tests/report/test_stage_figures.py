@@ -33,5 +33,5 @@ def test_stages_and_shares_are_drawn():
     figure = course_figure(panels, ["one", "two"], "no difference")
     assert [axes.get_title() for axes in figure.axes if axes.get_visible()] == list("abcd")
     law = (lambda n: 1 - 1 / n, lambda n: (0.8 - 1 / n, 1.1 - 1 / n))
-    shares = ratios_figure([10, 20], [0.1, 0.2], [0.01, float("nan")], [0.1, float("nan")], "exact_match", law, 20)
+    shares = ratios_figure([[10, 20], [0.1, 0.2], [0.01, float("nan")], [0.1, float("nan")]], "exact_match", law, 20)
     assert {"measured", "predicted", "power law"} <= {text.get_text() for text in shares.axes[0].get_legend().texts}
