@@ -16,7 +16,7 @@ from predictor.data.row_hashes import FILE, write_row_hashes
 from predictor.errors import DataError
 from predictor.finetune.checkpoints import Checkpoints
 from predictor.finetune.fit import fit, told
-from predictor.finetune.methods import METHODS
+from predictor.finetune.methods import METHODS, quantization_of
 from predictor.finetune.plan import TrainingPlan, check_early_stopping, plan_training
 from predictor.finetune.train import Tuned, train
 from predictor.models.answers import Evaluation, evaluate
@@ -103,7 +103,7 @@ class Trial:
             source = ready_base(self.config.model.base_model, self._progress)
             self._progress.stage("load the base model")
             with self.watch.part("load"):
-                self._loan = borrow(source, detect())
+                self._loan = borrow(source, detect(), quantization_of(self.hp.method.name, self.hp.method.settings))
             if not self._loan.fresh:
                 self.saved["load"] = self._loan.seconds
         return self._loan.base
@@ -286,6 +286,8 @@ class Trial:
                 "max_length": str(self.hp.training.max_length),
                 "arithmetic": arithmetic(base.device),
             }
+            if base.quantization:
+                needed["quantization"] = str(base.quantization)
             # A GPU's sums may come out in another order in another process.
             self._take("forward", needed, lambda: self._forward(base), disk=base.device.kind == "cpu")
 
