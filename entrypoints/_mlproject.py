@@ -21,6 +21,8 @@ VERBS = (
     "prepare",
     "convert",
     "sweep",
+    "merge",
+    "generate",
     "bases",
     "lab",
     "import-lab",

@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lab": {"config", "data", "tasks", "models"},
     "finetune": {"config", "models"},
     "trial": {"config", "schema", "data", "tasks", "probe", "models", "lab", "finetune"},
+    "serving": {"config", "schema", "data", "tasks", "probe", "models", "lab", "finetune", "trial"},
     "tracking": {"schema", "data"},
     "table": {"config", "schema"},
     "meta": {"config", "schema", "probe", "table"},

@@ -77,8 +77,16 @@ def test_a_configuration_of_an_earlier_version_is_read_flat_and_without_what_is_
         ("[1]", "the configuration is no mapping", None),
         ("a: [", "the configuration cannot be read", None),
         ("method: lor", "unknown method 'lor'", "did you mean 'lora'?"),
-        ("method: full\nlora: {r: 4}", "lora_r is not read by method=full", "leave it out, or choose method=lora or qlora"),
-        ("method: full\nlora_r: 4", "lora_r is not read by method=full", "leave it out, or choose method=lora or qlora"),
+        (
+            "method: full\nlora: {r: 4}",
+            "lora_r is not read by method=full",
+            "leave it out, or choose method=lora or qlora",
+        ),
+        (
+            "method: full\nlora_r: 4",
+            "lora_r is not read by method=full",
+            "leave it out, or choose method=lora or qlora",
+        ),
     ],
 )
 def test_what_a_file_says_wrongly_is_refused_with_its_place(tmp_path: Path, text: str, what: str, fix: str | None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from predictor.catalog import did_you_mean
 from predictor.config import LAB
@@ -70,6 +70,10 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+_WHOLE: Final = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Names of the class that is nothing but tokenizer.json; transformers 5 writes the second."""
+
+
 def _is_described_whole(source: str) -> bool:
     """The folder's tokenizer.json is the whole tokenizer: `tokenizer_class` names no model's own class.
 
@@ -79,7 +83,7 @@ def _is_described_whole(source: str) -> bool:
         settings = json.loads((Path(source).expanduser() / "tokenizer_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(settings, dict) and settings.get("tokenizer_class") == "PreTrainedTokenizerFast"
+    return isinstance(settings, dict) and settings.get("tokenizer_class") in _WHOLE
 
 
 def load_base_model(source: str, device: Device, quantization: Quantization | None = None) -> BaseModel:

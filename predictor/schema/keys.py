@@ -54,7 +54,10 @@ SWEEP: Final = "sweep/"
 QUICKSTART: Final = "quickstart/"
 DATA: Final = "data/"
 RECIPE: Final = "recipe/"
-"""Params and metrics of a sweep, of the demonstration, of a dataset at the desk, of the base model's pretraining."""
+MERGE: Final = "merge/"
+GENERATE: Final = "generate/"
+"""Params and metrics of a sweep, of the demonstration, of a dataset at the desk, of the base model's pretraining, of a
+merge, of answers to a file."""
 
 LIKE_TAUGHT: Final = ("task", "base_model", "eval_dataset", "eval_limit", "dev_limit", "probe_steps")
 """Parameters of a probe that change what its features, or the score, mean: a ranking takes those of the runs that
@@ -138,6 +141,8 @@ KIND_PREDICT: Final = "predict"
 KIND_PREPARE: Final = "prepare"
 KIND_QUICKSTART: Final = "quickstart"
 KIND_SWEEP: Final = "sweep"
+KIND_MERGE: Final = "merge"
+KIND_GENERATE: Final = "generate"
 
 FAILURE_CRASHED: Final = "crashed: "
 """Begins the reason of a run whose process died by its own fault."""

@@ -17,6 +17,7 @@ from predictor.errors import DataError
 from predictor.finetune.checkpoints import Checkpoints
 from predictor.finetune.fit import fit, told
 from predictor.finetune.methods import METHODS, quantization_of
+from predictor.finetune.origin import Origin
 from predictor.finetune.plan import TrainingPlan, check_early_stopping, plan_training
 from predictor.finetune.train import Tuned, train
 from predictor.models.answers import Evaluation, evaluate
@@ -368,9 +369,19 @@ class Trial:
             return evaluate(model, self.base, m.task, m.scored, self._progress)
 
     def save(self, tuned: Tuned, folder: Path) -> None:
-        """Write the trained weights into a folder of their own in `folder`."""
+        """Write the trained weights, and what they were made from, into a folder of their own in `folder`."""
         method = METHODS.get(self.hp.method.name)
         method.save(tuned.model, self.base.tokenizer, folder / method.folder)
+        kept = self.base.quantization
+        Origin(
+            base_model=self.config.model.base_model,
+            base_model_digest=self.base.digest,
+            model_digest=self.base.model_digest,
+            method=self.hp.method.name,
+            task=self.config.task.name,
+            quantization=kept.kind if kept else "",
+            double_quantization=kept.double if kept else True,
+        ).write(folder / method.folder)
 
     def costs(self, tuned: Tuned | None = None) -> dict[str, float]:
         """Seconds by part, those that were saved, and of a fine-tune tokens, steps, weights and peak of memory (MB).
