@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from transformers import TrainerCallback
 
 from predictor.errors import TrainingError
+from predictor.finetune.plan import TOKENS
 
 OnLog = Callable[[int, Mapping[str, float]], None]
 """Gets the optimizer step and values under full curve keys (`train/loss`, `eval/loss`, ...)."""
@@ -18,6 +19,7 @@ _CURVES = {
     "grad_norm": "train/grad_norm",
     "learning_rate": "train/learning_rate",
     "eval_loss": "eval/loss",
+    "num_tokens": TOKENS,
 }
 
 

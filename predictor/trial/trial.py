@@ -5,6 +5,7 @@ The finetune and the probe flows share it, so a feature is the same number in bo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from predictor.finetune.checkpoints import Checkpoints
 from predictor.finetune.fit import fit, told
 from predictor.finetune.methods import METHODS, quantization_of
 from predictor.finetune.origin import Origin
-from predictor.finetune.plan import TrainingPlan, check_early_stopping, plan_training
+from predictor.finetune.plan import TOKENS, TrainingPlan, check_early_stopping, plan_training
 from predictor.finetune.train import Tuned, train
 from predictor.models.answers import Evaluation, evaluate
 from predictor.models.base_model import BaseModel
@@ -37,6 +38,7 @@ from predictor.trial.first_steps import FirstSteps
 from predictor.trial.identity import code_revision, identity
 from predictor.trial.materials import Materials, gather, keep_rejections, keep_unused, too_long
 from predictor.trial.measured import Features, arithmetic, measured
+from predictor.trial.monitor import LOG, Monitor
 from predictor.trial.sources import base_source, ready_base
 
 
@@ -51,6 +53,10 @@ class RunWriter(Protocol):
 
     def inputs(self, datasets: Sequence[DatasetUse]) -> None:
         """Name the datasets that the run reads."""
+        ...
+
+    def remark(self, text: str) -> None:
+        """Say on the run, while it goes on, what is to be known of it."""
         ...
 
 
@@ -84,6 +90,7 @@ class Trial:
         self._tuned: Tuned | None = None
         self._kind = ""
         self._artifacts: Path | None = None
+        self._remark: Callable[[str], None] = lambda text: None
         with self.watch.part("read"):
             self.materials: Materials = gather(config)
         check_early_stopping(self.hp.training, len(self.materials.dev))
@@ -243,7 +250,7 @@ class Trial:
         named to the person who watches.
         """
         m = self.materials
-        self._kind, self._artifacts = kind, run.artifacts
+        self._kind, self._artifacts, self._remark = kind, run.artifacts, run.remark
         encoded = encode(self.record(kind))
         # Of a base that is not loaded there is no digest yet, and so no identity.
         tags = {name: value for name, value in encoded.tags.items() if name != keys.TAG_CONFIG_HASH}
@@ -332,8 +339,14 @@ class Trial:
         self._checkpoints = None if probe_only else self._open_checkpoints()
         self._progress.stage("first steps" if probe_only else "train", stop or self.plan.max_steps)
 
+        monitor = None if probe_only else self._monitor()
+
         def logged(step: int, values: Mapping[str, float]) -> None:
+            tokens = values.get(TOKENS, 0.0)
+            values = {key: value for key, value in values.items() if key != TOKENS}
             on_log(step, values)
+            if monitor is not None:
+                monitor.point(step, values, tokens)
             if "train/loss" in values:
                 self._progress.advance(1, loss=values["train/loss"])
 
@@ -360,6 +373,15 @@ class Trial:
         if self._checkpoints is not None:
             self.watch.add("checkpoint", tuned.checkpoint_seconds)
         return tuned
+
+    def _monitor(self) -> Monitor:
+        return Monitor(
+            self.plan.max_steps,
+            math.ceil(len(self.rows) / self.hp.training.batch_size),
+            log=self._artifacts / LOG if self._artifacts else None,
+            note=self._progress.note,
+            remark=self._remark,
+        )
 
     def evaluate(self, model: Any) -> Evaluation:
         """Answers of a model to the scored questions, with their scores."""
