@@ -1,6 +1,7 @@
-"""What monitoring adds to an optimizer step: a fine-tune that is followed live beside one that nobody watches, in turns.
+"""What following a training adds to an optimizer step: one that is followed live beside one that nobody watches.
 
-`python -m benchmarks.monitoring [ROUNDS [STEPS]]` on the embedded base, into a store of its own. Give it the machine alone.
+`python -m benchmarks.monitoring [ROUNDS [STEPS]]` on the embedded base, into a store of its own, in turns. Give it the
+machine alone.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def generate(
                 shutil.copyfile(file, run.artifacts / file.name)
         figures = {"rows": answered.rows, "rejected": answered.rejected, "tokens": answered.tokens}
         run.finish(
-            metrics={keys.GENERATE + name: float(value) for name, value in figures.items()},
+            metrics={f"{keys.GENERATE}{name}": float(value) for name, value in figures.items()},
             tags={keys.TAG_DATASET: config.input, keys.TAG_BASE_MODEL: ", ".join(names), keys.TAG_COMPLETE: "true"},
         )
         return answered

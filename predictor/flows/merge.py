@@ -107,7 +107,7 @@ def merge(
         figures = {f"merge_{key}": value for key, value in merged.parity.to_json().items()}
         figures |= {f"written_{key}": value for key, value in merged.written.to_json().items()}
         run.finish(
-            metrics={keys.MERGE + key: float(value) for key, value in figures.items()},
+            metrics={f"{keys.MERGE}{key}": float(value) for key, value in figures.items()},
             tags={keys.TAG_BASE_MODEL: merged.base_model, keys.TAG_COMPLETE: "true"},
         )
         return MergeOutcome(merged, run.run_id, version)
