@@ -24,6 +24,8 @@ VERBS = (
     "sweep",
     "curriculum",
     "ratios",
+    "merge",
+    "generate",
     "bases",
     "lab",
     "import-runs",

@@ -34,7 +34,8 @@ def quiet_libraries() -> None:
     import logging
     import warnings
 
-    for name in ("alembic", "httpx", "sentence_transformers", "transformers", "trl", "accelerate", "py.warnings"):
+    libraries = ("alembic", "httpx", "sentence_transformers", "transformers", "trl", "accelerate", "bitsandbytes")
+    for name in (*libraries, "py.warnings"):
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

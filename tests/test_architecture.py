@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runs": set(),
     "evaluation": {"config", "schema", "data", "metrics", "tasks", "probe", "models", "lab"},
     "curriculum": {"config", "schema", "data", "tasks", "trial"},
+    "serving": {"config", "schema", "data", "tasks", "probe", "models", "lab", "finetune", "trial"},
     "tracking": {"schema", "data"},
     "table": {"config", "schema"},
     "meta": {"config", "schema", "probe", "table"},

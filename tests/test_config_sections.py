@@ -80,9 +80,13 @@ def test_a_configuration_of_an_earlier_version_is_read_flat_and_without_what_is_
         (
             "method: full\nlora: {r: 4}",
             "lora_r is not read by method=full",
-            "leave it out, or choose method=lora or sft",
+            "leave it out, or choose method=lora or qlora or sft",
         ),
-        ("method: full\nlora_r: 4", "lora_r is not read by method=full", "leave it out, or choose method=lora or sft"),
+        (
+            "method: full\nlora_r: 4",
+            "lora_r is not read by method=full",
+            "leave it out, or choose method=lora or qlora or sft",
+        ),
     ],
 )
 def test_what_a_file_says_wrongly_is_refused_with_its_place(tmp_path: Path, text: str, what: str, fix: str | None):

@@ -74,6 +74,12 @@ class ClassTrainer(Trainer):
         loss = loss / (len(scores) if num_items_in_batch is None else num_items_in_batch)
         return (loss, {"logits": scores}) if return_outputs else loss
 
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """As transformers does, with the number of tokens that were trained on."""
+        super().log(
+            {**logs, "num_tokens": float(self._total_train_tokens)} if "loss" in logs else logs, *args, **kwargs
+        )
+
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Loss in nats per row, accuracy and macro F1 of the development rows."""
         found = class_probabilities(self.model, self.processing_class, self._dev_rows)

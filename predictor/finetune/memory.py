@@ -92,8 +92,12 @@ def estimate_memory(
         # TRL computes the loss from chunks of the vocabulary projection; one chunk in float32 remains.
         logits = min(learnt, 1024) * config.vocab_size * 4 * 2
     heap = (_HEAP_IN_PLACE if footprint.in_place else _HEAP) if cpu and not checkpointing else 1.0
+    weights = linear * (footprint.weight_bytes or dtype_bytes) + outside * dtype_bytes
+    if footprint.weight_bytes:
+        # One matrix at a time becomes what its bits stand for.
+        activations += max(a * b for a, b in shapes.values()) * dtype_bytes
     return MemoryEstimate(
-        weights_mb=(linear + outside) * dtype_bytes / 1e6,
+        weights_mb=weights / 1e6,
         training_mb=training / 1e6,
         activations_mb=activations * heap / 1e6,
         logits_mb=(hidden + logits) / 1e6,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from predictor.errors import ConfigError
 from predictor.finetune.settings import Training
 from predictor.models.device import Device
 
+TOKENS: Final = "train/tokens"
+"""Among the values of a step: tokens that were trained on so far, prompts included. It is no curve of a run."""
 _CPU_ROWS = 64
 _CUDA_ROWS = 8
 _EVALUATIONS = 4

@@ -41,7 +41,11 @@ class Training:
 class Hyperparameters(Sectioned):
     """Hj: the method with its own section, and the training. Logged as `hp/<field>`."""
 
-    method: Chosen = choice(lambda: METHODS, "lora", "how weights are changed: lora (adapter matrices) or full (all)")
+    method: Chosen = choice(
+        lambda: METHODS,
+        "lora",
+        "how weights are changed: lora (adapter matrices), qlora (beside a base in 4 or 8 bits) or full (all)",
+    )
     training: Training = section(Training)
 
     def logged(self) -> dict[str, int | float | str | bool]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from transformers import TrainerCallback
 
 from predictor.errors import TrainingError
+from predictor.finetune.plan import TOKENS
 from predictor.finetune.start import Start
 
 OnLog = Callable[[int, Mapping[str, float]], None]
@@ -21,6 +22,7 @@ _CURVES = {
     "eval_loss": "eval/loss",
     "eval_accuracy": "eval/accuracy",
     "eval_macro_f1": "eval/macro_f1",
+    "num_tokens": TOKENS,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from predictor.catalog import did_you_mean
 from predictor.config import LAB
@@ -13,6 +13,7 @@ from predictor.errors import ModelError
 from predictor.models.bases import BASES
 from predictor.models.device import Device
 from predictor.models.digests import model_digest, planned_digest, weights_digest
+from predictor.models.quantization import Quantization
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -29,6 +30,7 @@ class BaseModel:
         digest: 16 hex digits over its weights (of a hub model: its commit), by which runs on the same base are known.
         model_digest: the same over configuration, tokenizer and chat template too, for the identity of a fine-tune.
         device: where it runs.
+        quantization: in how many bits its matrices are kept; None: in the device's type.
     """
 
     source: str
@@ -37,6 +39,7 @@ class BaseModel:
     digest: str
     model_digest: str
     device: Device
+    quantization: Quantization | None = None
 
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
@@ -77,6 +80,10 @@ def tokenizer_of(source: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+_WHOLE: Final = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Names of the class that is nothing but tokenizer.json; transformers 5 writes the second."""
+
+
 def _is_described_whole(source: str) -> bool:
     """The folder's tokenizer.json is the whole tokenizer: `tokenizer_class` names no model's own class.
 
@@ -86,19 +93,22 @@ def _is_described_whole(source: str) -> bool:
         settings = json.loads((Path(source).expanduser() / "tokenizer_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(settings, dict) and settings.get("tokenizer_class") == "PreTrainedTokenizerFast"
+    return isinstance(settings, dict) and settings.get("tokenizer_class") in _WHOLE
 
 
-def load_base_model(source: str, device: Device) -> BaseModel:
-    """Load M in the device's dtype with the attention that it supports.
+def load_base_model(source: str, device: Device, quantization: Quantization | None = None) -> BaseModel:
+    """Load M in the device's dtype, or in fewer bits, with the attention that it supports.
 
     Raises:
-        ModelError: the model is absent (and the hub out of reach), or its files are damaged.
+        ModelError: the model is absent (and the hub out of reach), its files are damaged, or the package that
+            quantises is missing or cannot serve.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
     tokenizer = load_tokenizer(source)
+    if quantization is not None:
+        quantization.require(device)
     try:
         model = AutoModelForCausalLM.from_pretrained(
             source,
@@ -106,13 +116,18 @@ def load_base_model(source: str, device: Device) -> BaseModel:
             dtype=getattr(torch, device.dtype_name),
             attn_implementation=device.attention,
             use_safetensors=True,
+            **(quantization.loading(device) if quantization else {}),
         )
     except Exception as error:  # safetensors, torch and transformers each have their own family
         raise unloadable("weights", source, error) from error
-    model.to(device.kind)  # type: ignore[arg-type]
+    if quantization is None:
+        model.to(device.kind)  # type: ignore[arg-type]
+    else:
+        quantization.settle(model, device)
     model.eval()
     commit = getattr(model.config, "_commit_hash", None)
-    return BaseModel(source, model, tokenizer, weights_digest(source, commit), model_digest(source, commit), device)
+    digests = weights_digest(source, commit), model_digest(source, commit)
+    return BaseModel(source, model, tokenizer, *digests, device, quantization)
 
 
 def fetch(source: str) -> None:

@@ -15,6 +15,7 @@ from predictor.errors import ModelError
 from predictor.models.base_model import BaseModel, require_present, tokenizer_of, unloadable
 from predictor.models.device import Device
 from predictor.models.digests import model_digest, weights_digest
+from predictor.models.quantization import Quantization
 from predictor.probe.batching import batches, pad_id_of, padded
 from predictor.probe.scoring import at_rest
 
@@ -71,20 +72,28 @@ class MlpHead(torch.nn.Sequential):
         )  # fmt: skip
 
 
-def load_classifier(source: str, device: Device, labels: Sequence[str], head: str) -> BaseModel:
+def load_classifier(
+    source: str, device: Device, labels: Sequence[str], head: str, quantization: Quantization | None = None
+) -> BaseModel:
     """A base model, decoder or encoder, with a new head; its weights are not drawn before :func:`draw_head`.
 
     Args:
         labels: the classes in their order; they stand in the model's configuration.
         head: `mlp` or `linear`.
+        quantization: in how many bits all but the head is kept; None: in the device's type.
 
     Raises:
-        ModelError: the model is absent, its files are damaged, or it cannot carry a head.
+        ModelError: the model is absent, its files are damaged, it cannot carry a head, or it cannot be quantised here.
     """
     from transformers import AutoModelForSequenceClassification
 
     require_present(source)
     tokenizer = reader_tokenizer(source)
+    told: dict[str, Any] = {}
+    if quantization is not None:
+        quantization.require(device)
+        told = quantization.loading(device)
+        told["quantization_config"].llm_int8_skip_modules = list(HEADS)
     try:
         with _silent_loading():
             model = AutoModelForSequenceClassification.from_pretrained(
@@ -95,16 +104,21 @@ def load_classifier(source: str, device: Device, labels: Sequence[str], head: st
                 dtype=getattr(torch, device.dtype_name),
                 attn_implementation=device.attention,
                 use_safetensors=True,
+                **told,
             )
     except Exception as error:  # safetensors, torch and transformers each have their own family
         raise unloadable("weights", source, error) from error
-    _put_head(model, head, len(labels), source)
+    _put_head(model, head, len(labels), source, getattr(torch, device.dtype_name))
     # With it, transformers' own pooling finds the last token of a padded text.
     model.config.get_text_config().pad_token_id = model.config.pad_token_id = pad_id_of(tokenizer)
-    model.to(device.kind)
+    if quantization is None:
+        model.to(device.kind)
+    else:
+        quantization.settle(model, device)
     model.eval()
     commit = getattr(model.config, "_commit_hash", None)
-    return BaseModel(source, model, tokenizer, weights_digest(source, commit), model_digest(source, commit), device)
+    digests = weights_digest(source, commit), model_digest(source, commit)
+    return BaseModel(source, model, tokenizer, *digests, device, quantization)
 
 
 def reader_tokenizer(source: str) -> PreTrainedTokenizerBase:
@@ -299,7 +313,7 @@ def _load_head(model: Any, folder: Path) -> None:
         raise unloadable("head", str(folder), error) from error
 
 
-def _put_head(model: Any, head: str, classes: int, source: str) -> None:
+def _put_head(model: Any, head: str, classes: int, source: str, dtype: torch.dtype) -> None:
     name = next((name for name in HEADS if hasattr(model, name)), None)
     if name is None:
         raise ModelError(
@@ -319,7 +333,7 @@ def _put_head(model: Any, head: str, classes: int, source: str) -> None:
         return  # the model's own
     else:
         made = _FirstToken(inputs, classes)
-    setattr(model, name, made.to(device=like.device, dtype=like.dtype))
+    setattr(model, name, made.to(device=like.device, dtype=dtype))
 
 
 class _FirstToken(MlpHead):

@@ -1,4 +1,4 @@
-"""Greedy answers for many prompts at once."""
+"""Answers for many prompts at once: greedy, or drawn."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from predictor.models.render import turn_end
 from predictor.models.room import spare
+from predictor.models.sampling import RowSampler, Sampling
 from predictor.models.shape import key_width, mlp_width
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ def generate(
     max_new_tokens: int,
     batch_rows: int = BATCH_ROWS,
     on_batch: Callable[[int], None] = lambda rows: None,
+    on_answers: Callable[[Sequence[int], Sequence[list[int]]], None] = lambda places, answers: None,
+    sampling: Sampling | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> list[list[int]]:
     """Greedy continuations, without the end-of-turn token, in the order of the prompts.
 
@@ -45,6 +49,9 @@ def generate(
         prompts: token ids; none may be empty.
         max_new_tokens: a longer answer is cut.
         on_batch: told the number of rows of each finished batch.
+        on_answers: told the places and answers of each finished batch.
+        sampling: draws the answers instead; each prompt's draws follow from its number.
+        numbers: of the prompts; None counts them.
     """
     ends = end_tokens(model, tokenizer)
     pad = int(tokenizer.pad_token_id or 0)
@@ -54,9 +61,15 @@ def generate(
     model.eval()
     try:
         for batch in _batches(prompts, batch_rows, lambda longest: _most_rows(model, longest, max_new_tokens, free)):
-            rows = _continue(model, *_pad_left([prompts[i] for i in batch], pad), max_new_tokens, ends, pad)
+            chosen = [prompts[i] for i in batch]
+            ids, mask = _pad_left(chosen, pad)
+            sampler = None
+            if sampling is not None and not sampling.greedy:
+                sampler = RowSampler(sampling, [numbers[i] if numbers else i for i in batch], chosen, ids.shape[1])
+            rows = _continue(model, ids, mask, max_new_tokens, ends, pad, sampler)
             for i, row in zip(batch, rows, strict=True):
                 answers[i] = row
+            on_answers(batch, rows)
             on_batch(len(batch))
     finally:
         model.train(training)
@@ -64,7 +77,13 @@ def generate(
 
 
 def _continue(
-    model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor, most: int, ends: set[int], pad: int
+    model: PreTrainedModel,
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    most: int,
+    ends: set[int],
+    pad: int,
+    sampler: RowSampler | None = None,
 ) -> list[list[int]]:
     """The continuation of each row of a batch, up to its end token.
 
@@ -72,11 +91,13 @@ def _continue(
     of their tokens as the whole batch does.
     """
     import torch
+    from transformers import LogitsProcessorList
 
     found: list[list[int]] = [[] for _ in ids]
     alive = list(range(len(ids)))
     ids, mask = ids.to(model.device), mask.to(model.device)
     cache = None
+    drawing = {"logits_processor": LogitsProcessorList([sampler])} if sampler else {}
     with torch.inference_mode():
         for begin in range(0, most, _STAGE):
             output = model.generate(  # type: ignore[operator]
@@ -84,6 +105,7 @@ def _continue(
                 attention_mask=mask,
                 past_key_values=cache,
                 generation_config=_greedy(min(_STAGE, most - begin), ends, pad),
+                **drawing,
             )
             new = output.sequences[:, ids.shape[1] :]
             going_on = []
@@ -101,6 +123,8 @@ def _continue(
                 cache.batch_select_indices(kept)
                 ids, mask = ids[kept], mask[kept]
                 alive = [alive[place] for place in going_on]
+                if sampler is not None:
+                    sampler.keep(going_on)
     return found
 
 

@@ -48,6 +48,11 @@ def render_prompts(examples: Sequence[Example], task: Task, tokenizer: PreTraine
     return _token_ids(texts, tokenizer)
 
 
+def render_turns(turns: Sequence[Message], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Token ids of one conversation up to where the model's answer begins."""
+    return _token_ids([_prompt_text(turns, tokenizer)], tokenizer)[0]
+
+
 def render_rows(examples: Sequence[Example], task: Task, tokenizer: PreTrainedTokenizerBase) -> list[RenderedRow]:
     """Prompt and completion of each example, tokenized apart so that training sees the very prompt of generation.
 

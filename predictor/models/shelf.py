@@ -13,6 +13,7 @@ from typing import Any
 from predictor.models.base_model import BaseModel, load_base_model
 from predictor.models.device import Device
 from predictor.models.digests import planned_digest
+from predictor.models.quantization import Quantization
 
 
 @dataclass
@@ -51,7 +52,7 @@ _SHELF: list[Loan] = []
 """At most one base model that nobody uses. While it is lent it is not here, so two users never share one."""
 
 
-def borrow(source: str, device: Device) -> Loan:
+def borrow(source: str, device: Device, quantization: Quantization | None = None) -> Loan:
     """The base model of a folder or hub id: the one that is kept, when its files are still the same, else loaded.
 
     Another one that is kept is let go before: there is no memory for two. What is never given back is simply gone.
@@ -63,12 +64,13 @@ def borrow(source: str, device: Device) -> Loan:
     if kept is not None:
         base = kept.base
         # A hub's commit is asked of its cache, so that a model stays usable where the network has gone.
-        if (base.source, base.model_digest, base.device) == (source, planned_digest(source), device):
+        kind = (base.source, base.model_digest, base.device, base.quantization)
+        if kind == (source, planned_digest(source), device, quantization):
             return kept
-        del kept, base
+        del kept, base, kind
         _free(device)
     started = time.perf_counter()
-    base = load_base_model(source, device)
+    base = load_base_model(source, device, quantization)
     as_loaded = AsLoaded(base)
     return Loan(base, time.perf_counter() - started, True, as_loaded)
 

@@ -77,17 +77,18 @@ def register(
         )
         client = MlflowClient()
         client.log_artifacts(run_id, str(model), FOLDER)
-        return _new_version(client, name, run_id, dict(tags or {}))
+        return new_version(client, name, run_id, dict(tags or {}))
 
 
-def _new_version(client: MlflowClient, name: str, run_id: str, tags: dict[str, str]) -> int:
+def new_version(client: MlflowClient, name: str, run_id: str, tags: dict[str, str], *, folder: str = FOLDER) -> int:
+    """A version of a registered model, made when it is absent, out of a folder among a run's artifacts."""
     if not client.search_registered_models(filter_string=f"name='{name}'", max_results=1):
         try:
             client.create_registered_model(name)
         except MlflowException as error:  # another process may have made it in between
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-    source = f"{client.get_run(run_id).info.artifact_uri}/{FOLDER}"
+    source = f"{client.get_run(run_id).info.artifact_uri}/{folder}"
     return int(client.create_model_version(name, source, run_id=run_id, tags=tags).version)
 
 

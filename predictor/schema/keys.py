@@ -31,6 +31,8 @@ TRAIN: Final = "train/"
 """Metrics by step: curves; they never enter the table."""
 EVAL: Final = "eval/"
 """Metrics by step: curves on the development slice; they never enter the table."""
+SYSTEM: Final = "system/"
+"""Metrics by sample: memory and load of the machine, under MLflow's own names; they never enter the table."""
 
 EVALUATION: Final = "evaluation/"
 """Metrics of the run of an evaluation: `task/…`, `original/<name>/…`, `forgetting`, `retention`, `overfitting/…`,
@@ -60,8 +62,10 @@ RATIOS: Final = "ratios/"
 QUICKSTART: Final = "quickstart/"
 DATA: Final = "data/"
 RECIPE: Final = "recipe/"
-"""Params and metrics of a sweep, of stages, of shares of a dataset, of the demonstration,
-of a dataset at the desk, of the base model's pretraining."""
+MERGE: Final = "merge/"
+GENERATE: Final = "generate/"
+"""Params and metrics of a sweep, of stages, of shares of a dataset, of the demonstration, of a dataset at the desk, of
+the base model's pretraining, of a merge, of answers to a file."""
 
 LIKE_TAUGHT: Final = ("task", "base_model", "eval_dataset", "eval_limit", "dev_limit", "probe_steps")
 """Parameters of a probe that change what its features, or the score, mean: a ranking takes those of the runs that
@@ -102,6 +106,8 @@ TAG_FORMAT: Final = "predictor.dataset_format"
 TAG_IMPORTED: Final = "predictor.imported"
 """The file that an imported run came from."""
 TAG_FAILURE: Final = "predictor.failure"
+TAG_REMARK: Final = "predictor.remark"
+"""What was said of the loss while it was trained: that it rose, or no longer fell."""
 TAG_OWNER: Final = "predictor.owner"
 """The process that writes the run: host, process id and start time."""
 TAG_LEASE_UNTIL: Final = "predictor.lease.until"
@@ -160,6 +166,8 @@ KIND_QUICKSTART: Final = "quickstart"
 KIND_SWEEP: Final = "sweep"
 KIND_CURRICULUM: Final = "curriculum"
 KIND_RATIOS: Final = "ratios"
+KIND_MERGE: Final = "merge"
+KIND_GENERATE: Final = "generate"
 
 FAILURE_CRASHED: Final = "crashed: "
 """Begins the reason of a run whose process died by its own fault."""

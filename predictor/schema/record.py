@@ -14,6 +14,8 @@ HpValue = int | float | str | bool
 def run_title(dataset: str, method: str, hp: Mapping[str, HpValue], seed: int) -> str:
     """What the UI calls a fine-tune; the rank stands for LoRA, which has one."""
     how = f"r{hp['lora_r']}" if "lora_r" in hp else method
+    if "quantization" in hp:
+        how = f"{hp['quantization']} {how}"
     return f"{dataset} {how} lr{hp['learning_rate']:g} s{seed}"
 
 

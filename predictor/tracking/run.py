@@ -23,13 +23,16 @@ from predictor.schema import DatasetUse, RunRecord, encode, keys
 from predictor.tracking import face, spool
 from predictor.tracking.last_word import speak_after_mlflow_run
 from predictor.tracking.lease import Lease, end_lost, forgive
+from predictor.tracking.live import Live
 from predictor.tracking.owner import this_process
 from predictor.tracking.patience import PatientClient
 from predictor.tracking.selection import experiment_ids
 from predictor.tracking.store import connect, experiment_id
 
+TRAINING_LOG = "training.log"
+"""Of the artifacts, the one that a run which failed or was interrupted keeps too."""
 _METRICS_PER_BATCH = 1000  # MLflow's limit
-_LIVE_SECONDS = 60.0
+_LIVE_SECONDS = 5.0
 _REASON_LENGTH = 5000  # characters; MLflow cuts a tag at 8000
 _current: ContextVar[TrackedRun | None] = ContextVar("current_run", default=None)
 
@@ -51,6 +54,7 @@ class TrackedRun:
         *,
         continued: bool,
         lease: Lease | None = None,
+        system: bool = False,
     ) -> None:
         self.client = client
         self.run_id = run_id
@@ -59,10 +63,11 @@ class TrackedRun:
         self.continued = continued
         self.lease = lease
         self._waiting = dict(tags)  # they ride on the next write, whatever it is
-        self._curves: list[Metric] = []
         self._tables: list[dict[str, str]] = []
-        self._flushed = time.monotonic()
         self._hasty = PatientClient(MlflowClient(str(client.tracking_uri)), patience_s=0.0)
+        self._live = Live(self._send, _LIVE_SECONDS, system=system)
+        if system:
+            self._live.start()
 
     def describe(self, *, params: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None) -> None:
         """Write params and tags at the start, in one batch."""
@@ -96,18 +101,20 @@ class TrackedRun:
     def curve(self, step: int, values: Mapping[str, float]) -> None:
         """Add a point to curves by their full key.
 
-        Points are kept and go out with the final batch; a run of more than a minute sends them about once a minute, so
-        that its curves can be watched.
+        A thread sends points every few seconds, so that curves can be watched and no step waits for the store; the last
+        ones go out with the final batch.
         """
         now = int(time.time() * 1000)
-        self._curves += [Metric(key, value, now, step) for key, value in values.items()]
-        if time.monotonic() - self._flushed > _LIVE_SECONDS:
-            self._flushed = time.monotonic()
-            # A store that is away must not hold up the training: the points stay and go with a later batch.
-            with contextlib.suppress(Exception):
-                for batch in _batches(self._curves):
-                    self._hasty.log_batch(self.run_id, metrics=batch)
-                self._curves = []
+        self._live.add([Metric(key, value, now, step) for key, value in values.items()])
+
+    def remark(self, text: str) -> None:
+        """Say on the run, while it goes on, what is to be known of it; the latest remark stays."""
+        self._live.add(tags={keys.TAG_REMARK: text[:_REASON_LENGTH]})
+
+    def _send(self, metrics: Sequence[Metric], tags: Mapping[str, str]) -> None:
+        # A store that is away must not hold up the end of the training: nothing is waited for.
+        for batch in _batches(metrics) or [[]]:
+            self._hasty.log_batch(self.run_id, metrics=batch, tags=[RunTag(k, v) for k, v in tags.items()])
 
     def finish(self, *, metrics: Mapping[str, float] | None = None, tags: Mapping[str, str] | None = None) -> None:
         """Upload the artifacts, then write all results in one batch.
@@ -119,7 +126,9 @@ class TrackedRun:
         if self.lease is not None:
             self.lease.require()
         now = int(time.time() * 1000)
-        results = self._curves + [Metric(key, value, now, 0) for key, value in (metrics or {}).items()]
+        curves, remarks = self._live.stop()
+        results = curves + [Metric(key, value, now, 0) for key, value in (metrics or {}).items()]
+        self._waiting |= remarks
         together = {**self._waiting, **(tags or {})}
         try:
             if any(self.artifacts.iterdir()):
@@ -131,7 +140,7 @@ class TrackedRun:
             self._write(metrics=last, tags=tags)
         except (TrackingError, MlflowException) as error:
             raise self._spooled(error, results, together) from cause(error)
-        self._curves = []
+        self._live.taken()
 
     def finish_record(self, record: RunRecord) -> None:
         """Finish with a complete record."""
@@ -178,7 +187,14 @@ class TrackedRun:
             self._hasty.set_terminated(self.run_id, "FAILED")
 
     def close(self, status: str, failure: str | None) -> None:
-        """Give the run its final status, and the reason when it failed."""
+        """Give the run its final status, and the reason when it failed; then what is left of its curves and its log."""
+        curves, remarks = self._live.stop()
+        self._waiting |= remarks
+        if status != "FINISHED":
+            with contextlib.suppress(Exception):  # the reason matters more
+                self._send(curves, {})
+                if (log := self.artifacts / TRAINING_LOG).is_file():
+                    self._hasty.log_artifact(self.run_id, str(log))
         self._write(tags={keys.TAG_FAILURE: masked(failure)[:_REASON_LENGTH]} if failure else None)
         self.client.set_terminated(self.run_id, status)
         if status == "FINISHED" and self.lease is not None:
@@ -231,7 +247,8 @@ def tracked_run(
     else:
         run_id, home = lease.run_id, lease.experiment_id
     with tempfile.TemporaryDirectory(prefix="predictor-run-") as folder:
-        run = TrackedRun(client, run_id, home, Path(folder), opening, continued=continued, lease=lease)
+        system = kind == keys.KIND_FINETUNE
+        run = TrackedRun(client, run_id, home, Path(folder), opening, continued=continued, lease=lease, system=system)
         token = _current.set(run)
         status, failure = "FINISHED", None
         ours = True

@@ -14,7 +14,7 @@ from predictor.errors import ConfigError
 from predictor.finetune.classes import Classes
 from predictor.finetune.fit import fit, told
 from predictor.finetune.learning import Learning
-from predictor.finetune.methods import METHODS
+from predictor.finetune.methods import METHODS, quantization_of
 from predictor.finetune.plan import TrainingPlan, plan_training
 from predictor.finetune.train import Tuned
 from predictor.models.answers import Evaluation
@@ -29,6 +29,7 @@ from predictor.models.classifier import (
     save_classifier,
 )
 from predictor.models.device import detect
+from predictor.models.quantization import Quantization
 from predictor.models.room import room
 from predictor.progress import SILENT, Progress
 from predictor.tasks.class_scores import class_scores, codes
@@ -68,7 +69,11 @@ class HeadTrial(Trial):
         source = ready_base(self.config.model.base_model, self._progress, kind=self.config.base_kind)
         self._progress.stage("load the base model")
         with self.watch.part("load"):
-            return load_classifier(source, detect(), self.labels, self.task.options.head)
+            return load_classifier(source, detect(), self.labels, self.task.options.head, self._quantization)
+
+    @property
+    def _quantization(self) -> Quantization | None:
+        return quantization_of(self.hp.method.name, self.hp.method.settings)
 
     @property
     def _loaded(self) -> BaseModel | None:

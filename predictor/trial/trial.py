@@ -6,6 +6,7 @@ The finetune and the probe flows share it, so a feature is the same number in bo
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +21,10 @@ from predictor.errors import DataError
 from predictor.finetune.checkpoints import Checkpoints
 from predictor.finetune.fit import fit, told
 from predictor.finetune.learning import Learning
-from predictor.finetune.methods import METHODS
+from predictor.finetune.methods import METHODS, quantization_of
 from predictor.finetune.order import presented_rows
-from predictor.finetune.plan import TrainingPlan, check_early_stopping, plan_training
+from predictor.finetune.origin import Origin
+from predictor.finetune.plan import TOKENS, TrainingPlan, check_early_stopping, plan_training
 from predictor.finetune.start import save_optimizer
 from predictor.finetune.train import Tuned, train
 from predictor.models.answers import Evaluation, evaluate, headline_score
@@ -44,6 +46,7 @@ from predictor.trial.floor import floor_of
 from predictor.trial.identity import code_revision, identity, started
 from predictor.trial.materials import Materials, gather, keep_rejections, keep_unused, too_long
 from predictor.trial.measured import Features, arithmetic, measured
+from predictor.trial.monitor import LOG, Monitor
 from predictor.trial.replay import replay_rows, training_fingerprint
 from predictor.trial.sources import base_source, ready_base
 
@@ -59,6 +62,10 @@ class RunWriter(Protocol):
 
     def inputs(self, datasets: Sequence[DatasetUse]) -> None:
         """Name the datasets that the run reads."""
+        ...
+
+    def remark(self, text: str) -> None:
+        """Say on the run, while it goes on, what is to be known of it."""
         ...
 
 
@@ -94,6 +101,7 @@ class Trial:
         self._artifacts: Path | None = None
         self.start = started(config)
         self._start_digest = self.start.digest()
+        self._remark: Callable[[str], None] = lambda text: None
         with self.watch.part("read"):
             self.materials: Materials = gather(config)
         check_early_stopping(self.hp.training, len(self.materials.dev))
@@ -114,7 +122,7 @@ class Trial:
             source = ready_base(self.config.model.base_model, self._progress)
             self._progress.stage("load the base model")
             with self.watch.part("load"):
-                self._loan = borrow(source, detect())
+                self._loan = borrow(source, detect(), quantization_of(self.hp.method.name, self.hp.method.settings))
             if not self._loan.fresh:
                 self.saved["load"] = self._loan.seconds
         return self._loan.base
@@ -296,7 +304,7 @@ class Trial:
         named to the person who watches.
         """
         m = self.materials
-        self._kind, self._artifacts = kind, run.artifacts
+        self._kind, self._artifacts, self._remark = kind, run.artifacts, run.remark
         encoded = encode(self.record(kind))
         # Of a base that is not loaded there is no digest yet, and so no identity.
         tags = {name: value for name, value in encoded.tags.items() if name != keys.TAG_CONFIG_HASH}
@@ -343,6 +351,8 @@ class Trial:
                 "max_length": str(self.hp.training.max_length),
                 "arithmetic": arithmetic(base.device),
             }
+            if base.quantization:
+                needed["quantization"] = str(base.quantization)
             # A GPU's sums may come out in another order in another process.
             self._take("forward", needed, lambda: self._forward(base), disk=base.device.kind == "cpu")
 
@@ -396,8 +406,14 @@ class Trial:
         self._checkpoints = None if probe_only else self._open_checkpoints()
         self._progress.stage("first steps" if probe_only else "train", stop or self.plan.max_steps)
 
+        monitor = None if probe_only else self._monitor()
+
         def logged(step: int, values: Mapping[str, float]) -> None:
+            tokens = values.get(TOKENS, 0.0)
+            values = {key: value for key, value in values.items() if key != TOKENS}
             on_log(step, values)
+            if monitor is not None:
+                monitor.point(step, values, tokens)
             if "train/loss" in values:
                 self._progress.advance(1, loss=values["train/loss"])
 
@@ -438,6 +454,15 @@ class Trial:
         """What is learnt; None for the rows' answers."""
         return None
 
+    def _monitor(self) -> Monitor:
+        return Monitor(
+            self.plan.max_steps,
+            math.ceil(len(self.rows) / self.hp.training.batch_size),
+            log=self._artifacts / LOG if self._artifacts else None,
+            note=self._progress.note,
+            remark=self._remark,
+        )
+
     def evaluate(self, model: Any) -> Evaluation:
         """Answers of a model to the scored questions, with their scores and what the task sets beside them."""
         m = self.materials
@@ -456,11 +481,21 @@ class Trial:
         return evaluate(model, self.base, self.materials.task, examples, self._progress)
 
     def save(self, tuned: Tuned, folder: Path) -> None:
-        """Write the trained weights into a folder of their own in `folder`."""
+        """Write the trained weights, and what they were made from, into a folder of their own in `folder`."""
         method = METHODS.get(self.hp.method.name)
         method.save(tuned.model, self.base.tokenizer, folder / method.folder)
         if tuned.optimizer is not None:
             save_optimizer(folder / method.folder, tuned.optimizer)
+        kept = self.base.quantization
+        Origin(
+            base_model=self.config.model.base_model,
+            base_model_digest=self.base.digest,
+            model_digest=self.base.model_digest,
+            method=self.hp.method.name,
+            task=self.config.task.name,
+            quantization=kept.kind if kept else "",
+            double_quantization=kept.double if kept else True,
+        ).write(folder / method.folder)
 
     def costs(self, tuned: Tuned | None = None) -> dict[str, float]:
         """Seconds by part, those that were saved, and of a fine-tune tokens, steps, weights and peak of memory (MB).

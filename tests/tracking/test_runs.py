@@ -53,7 +53,8 @@ def test_a_run_that_ends_badly_says_so(store: str, error: BaseException, status:
     assert reason in (record.failure or "")
     assert not record.complete
     assert MlflowClient().list_artifacts(run.run_id) == []
-    assert MlflowClient().get_run(run.run_id).data.metrics == {}
+    kept = {name.partition("/")[0] for name in MlflowClient().get_run(run.run_id).data.metrics}
+    assert kept <= {"train", "system"}, "curves tell what happened; there is no score and no cost"
 
 
 def test_a_clean_exit_is_not_a_failure(store: str):

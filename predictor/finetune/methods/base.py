@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from predictor.catalog import Catalog
+from predictor.models.quantization import Quantization
 
 Shapes = Mapping[str, tuple[int, int]]
 """Linear module of one transformer layer → (inputs, outputs)."""
@@ -22,16 +23,22 @@ class Footprint:
         outside: trained weights outside the layers (embeddings, head).
         dropped_inputs: numbers for each token of inputs that pass a dropout of the method's own.
         in_place: what is trained are weights of the model itself, not matrices beside them.
+        weight_bytes: that one frozen weight of a linear module takes; None: as many as the device's type has.
     """
 
     parameters: int
     outside: int = 0
     dropped_inputs: int = 0
     in_place: bool = False
+    weight_bytes: float | None = None
 
 
 class Method(Protocol):
-    """A way to change weights."""
+    """A way to change weights.
+
+    One that wants its base in fewer bits says so by a further member, `quantization(settings)`: see
+    :func:`quantization_of`.
+    """
 
     @property
     def settings(self) -> type:
@@ -67,3 +74,10 @@ class Method(Protocol):
 
 METHODS: Final[Catalog[Method]] = Catalog("method")
 """The methods by the names that `-P method=…` accepts."""
+
+
+def quantization_of(method: str, settings: Any) -> Quantization | None:
+    """How the base model of a method is loaded; None for its own type."""
+    asked = getattr(METHODS.get(method), "quantization", None)
+    found: Quantization | None = asked(settings) if asked else None
+    return found

@@ -1,0 +1,1 @@
+"""A base or tuned model in use: merged into one folder, asked for many answers, or talked to."""
