@@ -213,7 +213,8 @@ def _from_object(row: Any, where: str, name: str, subject: str) -> ChoiceItem:
     wrong = DataError("the row is no question with choices and a right one", where=where, rule=_RULE)
     if not isinstance(row, dict) or not isinstance(row.get("question"), str):
         raise wrong
-    choices, answer = row.get("choices"), row.get("answer", row.get("answerKey"))
+    choices: Any = row.get("choices")
+    answer = row.get("answer", row.get("answerKey"))
     labels: Sequence[Any] = _LETTERS
     if isinstance(choices, dict):  # ARC writes texts and their labels side by side
         choices, labels = choices.get("text"), choices.get("label") or _LETTERS
