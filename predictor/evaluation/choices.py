@@ -216,7 +216,8 @@ def _from_object(row: Any, where: str, name: str, subject: str) -> ChoiceItem:
     choices, answer = row.get("choices"), row.get("answer", row.get("answerKey"))
     labels: Sequence[Any] = _LETTERS
     if isinstance(choices, dict):  # ARC writes texts and their labels side by side
-        choices, labels = choices.get("text"), choices.get("label") or _LETTERS
+        labels = choices.get("label") or _LETTERS
+        choices = choices.get("text")
     if (
         not isinstance(choices, list)
         or len(choices) < 2
