@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from predictor.evaluation.measured import OriginalResult, TaskResult
 from predictor.evaluation.overfitting import MILD, STRONG, Overfitting
+from predictor.evaluation.paired import Paired
 
 _REPLAY: Final = 0.05
 """Share of original rows that is advised first."""
@@ -131,11 +132,11 @@ def _of_task(task: TaskResult, facts: Facts, overfitting: Overfitting | None) ->
     score = task.score
     if not score.significant and score.n and math.isfinite(score.se):
         evidence = {"gain": score.gain, "noise": score.floor, "n": float(score.n), "p": score.p}
-        if 0 < abs(score.gain) < score.floor:
-            needed = math.ceil(score.n * (score.floor / abs(score.gain)) ** 2)
+        if score.gain:
+            needed = _questions_needed(score)
             text = (
-                f"ask about {needed} questions: a gain of {score.gain / task.point:.3g} lies within the noise of "
-                f"{score.n} ({score.floor / task.point:.3g})"
+                f"ask about {needed} questions: a gain of {score.gain / task.point:.3g} may be noise on {score.n} "
+                f"(p {score.p:.2g})"
             )
             found.append(Advice("more_questions", text, evidence | {"questions_needed": float(needed)}))
         elif overfitting is None or overfitting.verdict not in (MILD, STRONG):
@@ -151,6 +152,15 @@ def _of_task(task: TaskResult, facts: Facts, overfitting: Overfitting | None) ->
         text = f"look for refusals among the training rows: {100 * tuned.refusals:.0f} % of the questions are refused, "
         found.append(Advice("refusals", f"{text}{100 * base.refusals:.0f} % before", evidence))
     return found
+
+
+def _questions_needed(score: Paired) -> int:
+    """Questions on which the same gain would be more than noise, by its interval and by its test."""
+    from scipy.stats import norm
+
+    z = float(norm.isf(score.p / 2.0))
+    ratios = [score.floor / abs(score.gain), *([1.96 / z] if z > 0 else [])]
+    return max(score.n + 1, math.ceil(score.n * max(ratios) ** 2))
 
 
 def _finite(**values: float) -> dict[str, float]:

@@ -189,13 +189,7 @@ def _from_table(rows: Sequence[Sequence[str]], path: Path, subject: str) -> Iter
         choices = row[1:-1]
         if number == 1 and letter not in tuple(_LETTERS) and row[0].strip().lower() in ("question", "input"):
             continue  # names of columns
-        if (
-            len(row) != width
-            or not all(map(str.strip, choices))
-            or len(choices) < 2
-            or not letter
-            or letter not in _LETTERS[: len(choices)]
-        ):
+        if len(row) != width or not _are_choices(choices) or not letter or letter not in _LETTERS[: len(choices)]:
             raise DataError(
                 f"the row has {len(row)} cells and ends with '{row[-1][:40]}'",
                 where=f"{path}, row {number}",
@@ -217,12 +211,9 @@ def _from_object(row: Any, where: str, name: str, subject: str) -> ChoiceItem:
     answer = row.get("answer", row.get("answerKey"))
     labels: Sequence[Any] = _LETTERS
     if isinstance(choices, dict):  # ARC writes texts and their labels side by side
-        choices, labels = choices.get("text"), choices.get("label") or _LETTERS
-    if (
-        not isinstance(choices, list)
-        or len(choices) < 2
-        or not all(isinstance(each, str) and each.strip() for each in choices)
-    ):
+        labels = choices.get("label") or _LETTERS
+        choices = choices.get("text")
+    if not isinstance(choices, list) or not _are_choices(choices):
         raise wrong
     right = -1
     if isinstance(answer, int) and not isinstance(answer, bool):

@@ -95,9 +95,8 @@ def task_result(task: Task, asked: Asked) -> TaskResult:
     if task.headline not in scores:  # nothing is known of its noise: the values stand alone, and no gain is significant
         values = [each.scores.values[task.headline] for each in (asked.base, asked.tuned)]
         gain = target.sign * (values[1] - values[0])
-        unknown, chance = math.nan, 1.0
-        n = len(asked.base.examples)
-        alone = Paired(n, values[0], values[1], gain, unknown, unknown, unknown, chance, won=0, lost=0, p_rows=chance)
+        nan = math.nan
+        alone = Paired(len(asked.base.examples), values[0], values[1], gain, nan, nan, nan, 1.0, 0, 0, 1.0)
         scores = {task.headline: alone, **scores}
     return TaskResult(
         task=task.name,

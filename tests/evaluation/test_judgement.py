@@ -132,6 +132,9 @@ def test_a_gain_inside_the_noise_asks_for_more_questions():
     rules = {each.rule: each for each in advise(Facts(), few, [], None, math.nan)}
     assert set(rules) == {"more_questions", "refusals"}
     assert rules["more_questions"].evidence["questions_needed"] > 40
+    unsure = advise(Facts(), task_of(0, 4), [], None, math.nan)  # four won of 200, none lost: p is 0.125
+    assert [a.rule for a in unsure] == ["more_questions"]
+    assert unsure[0].evidence["questions_needed"] > 200
     assert [a.rule for a in advise(Facts(), task_of(100, 100), [], None, math.nan)] == ["train_more"]
     assert "long_answers" in {a.rule for a in advise(Facts(), task_of(100, 60, lengths=(5, 50)), [], None, math.nan)}
 

@@ -115,6 +115,7 @@ def test_choices_as_mmlu_has_them_and_as_rows(tmp_path: Path):
     [
         ("a.csv", "What?,a,b,E\n", "the row has 4 cells and ends with 'E'"),
         ("a.csv", "What?,a,b,A\nWhat?,a,b,c,A\n", "row 2"),
+        ("a.csv", "What?,a, ,A\n", "the row has 4 cells"),
         ("a.csv", "", "holds no question"),
         ("a.jsonl", "{", "cannot be read"),
         ("a.json", "{}", "no list of questions"),
