@@ -22,7 +22,7 @@ def ratios_figure(
     """The curve.
 
     Args:
-        columns: rows, scores, their errors, and what the registered predictor said, NaN where it was not asked; an
+        columns: rows, scores, their errors, and what the registered predictor said (NaN where it was not asked), one
             entry for each share.
         law: value and interval at a number of rows. enough: rows of the smallest share that does.
     """
