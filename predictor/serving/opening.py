@@ -26,10 +26,25 @@ ADAPTER = "adapter_config.json"
 class TunedRun(Protocol):
     """A run whose weights are on this machine."""
 
-    record: RunRecord
-    folder: Path
-    model_digest: str
-    config: Mapping[str, Any]
+    @property
+    def record(self) -> RunRecord:
+        """The fine-tune."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """With the adapter, or the whole model."""
+        ...
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration as the run stored it."""
+        ...
+
+    @property
+    def model_digest(self) -> str:
+        """Of the whole base, empty when the run did not say."""
+        ...
 
 
 FetchRun = Callable[[str], TunedRun]
