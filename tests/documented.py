@@ -131,8 +131,12 @@ def fault(command: Command) -> str | None:
         return str(error)
 
 
+CONVERSATIONS = ("chat",)
+"""Entry points of which no run is made; they are in no MLproject."""
+
+
 def _entry_point(verb: str, parameters: Mapping[str, str]) -> str | None:
-    if verb not in _mlproject.VERBS:
+    if verb not in (*_mlproject.VERBS, *CONVERSATIONS):
         return f"no entry point {verb}"
     given = {name: value for name, value in parameters.items() if name != CONFIG}  # a file of the reader's own
     from_strings(importlib.import_module(_mlproject.module_of(verb)).CONFIG, given)

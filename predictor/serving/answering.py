@@ -72,7 +72,8 @@ class Part:
         if lines and not self.begun_anew:
             for line in map(_line, lines[1:]):
                 if line is not None and line.keys() == {"key", "text", "tokens", "cut"}:
-                    self.found[line.pop("key")] = Answer(**line)
+                    key = line.pop("key")
+                    self.found[key] = Answer(**line)
         self.known = len(self.found)
         # Written whole, so that what follows is never appended to half a line.
         with whole_file(self.file, encoding="utf-8") as stream:

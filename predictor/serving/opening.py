@@ -28,7 +28,7 @@ class TunedRun(Protocol):
 
     @property
     def record(self) -> RunRecord:
-        """What the run holds."""
+        """The fine-tune."""
         ...
 
     @property
@@ -37,13 +37,13 @@ class TunedRun(Protocol):
         ...
 
     @property
-    def model_digest(self) -> str:
-        """Of the whole base, empty when the run did not say."""
+    def config(self) -> Mapping[str, Any]:
+        """The configuration as the run stored it."""
         ...
 
     @property
-    def config(self) -> Mapping[str, Any]:
-        """The configuration as the run stored it."""
+    def model_digest(self) -> str:
+        """Of the whole base, empty when the run did not say."""
         ...
 
 
