@@ -62,7 +62,7 @@ def test_mlflow_run_makes_one_run_with_results_and_its_own_parameters(environ, p
     assert run.info.status == "FINISHED"
     assert run.data.tags[keys.TAG_COMPLETE] == "true"
     assert run.data.params["batch_size"] == run.data.params["hp/batch_size"] == "8"
-    assert len(run.data.params) <= 60
+    assert len(run.data.params) <= 80
 
 
 def test_an_unknown_parameter_is_one_clear_message_and_a_failed_run(environ, parameters):

@@ -20,7 +20,11 @@ def with_forgetting(ranked: pd.DataFrame, forgetting: pd.DataFrame, sign: float)
         sign: 1 where a higher score is better, else −1.
     """
     names = {"prediction": "forgetting", "lower": "forgetting_lower", "upper": "forgetting_upper"}
-    second = forgetting.drop_duplicates("candidate").set_index("candidate")[list(names)].rename(columns=names)
+    second = (
+        forgetting.drop_duplicates("candidate")
+        .set_index("candidate")[list(names)]
+        .set_axis(list(names.values()), axis=1)
+    )
     table = ranked.join(second, on="candidate")
     score, lost = (table[name].astype(float) for name in ("prediction", "forgetting"))
     table["pareto"] = front((sign * score).tolist(), lost.tolist())

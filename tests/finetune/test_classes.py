@@ -19,6 +19,7 @@ from predictor.models.classifier import LabelledRow, class_probabilities, load_c
 from predictor.models.device import detect
 
 LABELS = ["name", "town"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ from predictor.models.classifier import load_saved
 from predictor.models.device import detect
 from predictor.trial.config import FinetuneConfig, finetune_config
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:

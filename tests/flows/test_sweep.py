@@ -86,7 +86,12 @@ def test_a_sweep_is_a_parent_with_a_child_for_each_configuration(undisturbed: tu
     parent = client.get_run(result.run_id)
     assert (parent.info.status, parent.data.tags[keys.TAG_KIND]) == ("FINISHED", "sweep")
     assert (parent.data.metrics["sweep/finished"], parent.data.metrics["sweep/set_aside"]) == (8.0, 0.0)
-    assert {file.path for file in client.list_artifacts(result.run_id)} == {"plan.yaml", "runs.csv"}
+    assert {file.path for file in client.list_artifacts(result.run_id)} == {
+        "plan.yaml",
+        "runs.csv",
+        "results.csv",
+        "results.png",
+    }
     table = Path(client.download_artifacts(result.run_id, "runs.csv")).read_text().splitlines()
     assert len(table) == 9
     children = read_records(["lab"], parent=result.run_id, tracking_uri=store)

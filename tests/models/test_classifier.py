@@ -35,6 +35,7 @@ TEXTS = [
     "[SEP] <|endoftext|>",
 ]
 LABELS = ["first", "second", "third"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
