@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from predictor.config import check, param
 from predictor.errors import TrainingError
+from predictor.files import whole_folder
 from predictor.progress import SILENT, Progress
 from predictor.schema import RunRecord, keys
 from predictor.trial.costs import Stopwatch
@@ -139,10 +141,6 @@ def _done(
 
 def _fetch(run: TrackedRun, run_id: str, folder: Path) -> None:
     """Bring the adapter of a run into a folder, whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = folder.with_name("fetching")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    run.client.download_artifacts(run_id, "adapter", str(aside))
-    (aside / "adapter").rename(folder)
-    aside.rmdir()
+    with whole_folder(folder) as aside, tempfile.TemporaryDirectory(prefix="predictor-adapter-") as fetched:
+        there = run.client.download_artifacts(run_id, "adapter", fetched)
+        shutil.copytree(there, aside, dirs_exist_ok=True)

@@ -57,6 +57,7 @@ def test_what_a_person_finds_in_the_run(config: FinetuneConfig, tmp_path: Path):
     assert {a.path for a in client.list_artifacts(record.run_id, "adapter")} >= {
         "adapter/adapter_model.safetensors",
         "adapter/adapter_config.json",
+        "adapter/origin.json",
     }
     table = json.loads(Path(client.download_artifacts(record.run_id, "predictions.json", str(tmp_path))).read_text())
     assert table["columns"] == ["question", "answer", "references", "em", "f1"]
