@@ -44,5 +44,8 @@ kill-sweep: venv  ## 200 SIGKILLs over sweeps of 40 fine-tunes; about half an ho
 rerun-lab: venv  ## five of the package's runs, drawn at random, made again and compared
 	python -m benchmarks.rerun_lab
 
-MLproject: predictor/config.py entrypoints/*.py
+MLproject: FORCE
 	python -m entrypoints._mlproject > $@
+
+.PHONY: FORCE
+FORCE:

@@ -14,6 +14,15 @@ environment.prepare()
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+_LONG = ("test_sweep", "test_memory", "test_mlflow_run", "test_story", "test_sources", "test_smollm2", "test_readme")
+"""Files that take longest: two processes that take file after file end together when these come first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files; within a file the order stays."""
+    items.sort(key=lambda item: _LONG.index(item.path.stem) if item.path.stem in _LONG else len(_LONG))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _quiet() -> None:
     environment.quiet_libraries()

@@ -80,8 +80,8 @@ def tokenizer_of(source: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-_WHOLE: Final = ("PreTrainedTokenizerFast", "TokenizersBackend")
-"""Names of the class that is nothing but tokenizer.json; transformers 5 writes the second."""
+_WHOLE: Final = "PreTrainedTokenizerFast"
+"""The class that is nothing but tokenizer.json."""
 
 
 def _is_described_whole(source: str) -> bool:
@@ -93,7 +93,22 @@ def _is_described_whole(source: str) -> bool:
         settings = json.loads((Path(source).expanduser() / "tokenizer_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(settings, dict) and settings.get("tokenizer_class") in _WHOLE
+    return isinstance(settings, dict) and settings.get("tokenizer_class") == _WHOLE
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a tokenizer so that :func:`load_tokenizer` reads the very same one.
+
+    Of one that is nothing but its tokenizer.json transformers 5 writes a class name by which neither it nor earlier
+    versions would read it back for every kind of model.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer.save_pretrained(str(folder))
+    if type(tokenizer) is PreTrainedTokenizerFast:
+        file = folder / "tokenizer_config.json"
+        settings = {**json.loads(file.read_text(encoding="utf-8")), "tokenizer_class": _WHOLE}
+        file.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def load_base_model(source: str, device: Device, quantization: Quantization | None = None) -> BaseModel:

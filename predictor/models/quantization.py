@@ -92,6 +92,10 @@ class Quantization:
         """Let a model that was loaded so compute the same in training and at rest, whatever the processor."""
         if device.kind != "cpu":
             return
+        for tensor in (*model.parameters(), *model.buffers()):
+            # What is not quantised is a view into the file, all of whose pages would stay the process's as long.
+            if tensor.is_floating_point():
+                tensor.data = tensor.data.clone()
         for module in model.modules():
             if hasattr(module, "support_avx512bf16_for_cpu"):
                 # On some processors a 4-bit layer at rest would repack its weights in place and compute in bfloat16,

@@ -14,7 +14,7 @@ from typing import Any, Final
 from predictor.config import split_list
 from predictor.errors import ConfigError, ModelError
 from predictor.files import whole_folder
-from predictor.models.base_model import BaseModel, load_base_model
+from predictor.models.base_model import BaseModel, load_base_model, save_tokenizer
 from predictor.models.device import Device
 from predictor.models.quantization import dequantized
 from predictor.models.render import render_turns
@@ -256,7 +256,7 @@ def _save(model: Any, tokenizer: Any, folder: Path, dtype: str) -> None:
     model = model.to(getattr(torch, dtype))
     model.config.dtype = getattr(torch, dtype)
     model.save_pretrained(str(folder), safe_serialization=True)
-    tokenizer.save_pretrained(str(folder))
+    save_tokenizer(tokenizer, folder)
 
 
 def _read_again(

@@ -85,6 +85,7 @@ def test_an_interrupted_run_goes_on_where_it_was(config: FinetuneConfig, tmp_pat
     watched = Interrupted()
     resumed = finetune(careful, watched, experiment="e")
     assert watched.notes[0] == "a checkpoint is there: the fine-tune goes on from step 4"
+    assert watched.notes[1].startswith("Epoch 2/2 · Step 6/6 · Loss ")
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     assert results(resumed, tmp_path / "a") == results(plain, tmp_path / "b")

@@ -25,9 +25,11 @@ class Full:
 
     def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
         """Write `model.safetensors` with configuration and tokenizer, which plain transformers loads."""
+        from predictor.models.base_model import save_tokenizer
+
         folder.mkdir(parents=True, exist_ok=True)
         model.save_pretrained(str(folder), safe_serialization=True)
-        tokenizer.save_pretrained(str(folder))
+        save_tokenizer(tokenizer, folder)
 
 
 METHODS.add("full", Full())
