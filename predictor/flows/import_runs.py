@@ -13,9 +13,7 @@ from predictor.progress import SILENT, Progress
 class ImportRunsConfig:
     """Which runs go into the tracking store."""
 
-    set: str = param(
-        "lab", "runs that come with the package: lab (embedded world), smollm2 (SQuAD) or minilm (classification)"
-    )
+    set: str = param("lab", "runs that come with the package: lab, of the embedded world")
     file: str = param("", "a .parquet file of runs instead of those of the package")
 
 

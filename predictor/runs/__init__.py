@@ -7,11 +7,7 @@ from typing import Final
 
 from predictor.errors import ConfigError
 
-ABOUT: Final = {
-    "lab": "question answering in the embedded world, embedded base model",
-    "smollm2": "question answering on SQuAD, SmolLM2-135M-Instruct",
-    "minilm": "text classification on SST-2 and Reuters R8, all-MiniLM-L6-v2",
-}
+ABOUT: Final = {"lab": "question answering in the embedded world, embedded base model"}
 """Set of runs → what was fine-tuned on what."""
 
 
@@ -21,16 +17,10 @@ def runs_path(name: str = "lab") -> Path:
     Raises:
         ConfigError: there is none of this name.
     """
-    path = Path(__file__).parent / f"{name}.parquet"
-    if name not in ABOUT or not path.is_file():
+    if name not in ABOUT:
         raise ConfigError(
             f"no runs of this name come with the package: '{name}'",
             where="-P set",
-            rule=f"one of: {', '.join(sorted(there()))}",
+            rule=f"one of: {', '.join(sorted(ABOUT))}",
         )
-    return path
-
-
-def there() -> dict[str, str]:
-    """The sets that this version of the package holds, and what they are."""
-    return {name: about for name, about in ABOUT.items() if (Path(__file__).parent / f"{name}.parquet").is_file()}
+    return Path(__file__).parent / f"{name}.parquet"

@@ -229,7 +229,7 @@ def test_all_weights_of_a_model(tiny_base: Path, tmp_path: Path):
 
 
 class TestEarlyStopping:
-    HP = HP.replace(learning_rate=0.5, epochs=6.0, early_stopping_patience=1)
+    HP = HP.replace(learning_rate=1.0, epochs=3.0, early_stopping_patience=1)
     """So high a learning rate that eval/loss rises after its first points."""
 
     def losses(self, outcome: Outcome) -> dict[int, float]:

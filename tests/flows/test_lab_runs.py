@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.synthetic_runs import record
-from predictor.errors import SchemaError, TableError
+from predictor.errors import ConfigError, SchemaError, TableError
 from predictor.flows.import_runs import ImportRunsConfig, import_runs
+from predictor.runs import ABOUT, runs_path
 from predictor.schema import RunRecord, encode, keys
 from predictor.schema.archive import read_archive, write_archive
 from predictor.tracking import read_records, tracked_run
@@ -128,3 +129,10 @@ def test_an_archived_configuration_can_be_run_again(tiny_base: Path, tmp_path: P
     assert stored == config
     second = finetune(stored, experiment="again")
     assert (second.config_hash, second.scores) == (first.config_hash, first.scores)
+
+
+def test_a_set_that_does_not_come_with_the_package_is_refused_with_those_that_do(store: str):
+    with pytest.raises(ConfigError, match="no runs of this name come with the package: 'labs'") as caught:
+        import_runs(ImportRunsConfig(set="labs"), experiment="lab")
+    assert caught.value.rule == "one of: lab"
+    assert all(runs_path(name).is_file() for name in ABOUT)
