@@ -215,13 +215,18 @@ def class_probabilities(
     return np.stack([found[place] for place in range(len(rows))])
 
 
-def save_classifier(model: Any, tokenizer: Any, folder: Path, head: str, template: str) -> None:
-    """Write beside the weights what :func:`load_saved` needs to know: labels, head and template."""
+def save_classifier(
+    model: Any, tokenizer: Any, folder: Path, head: str, template: str, quantization: Quantization | None = None
+) -> None:
+    """Write beside the weights what :func:`load_saved` needs to know: labels, head, template, bits of the base."""
     config = _inner(model).config
     labels = [config.id2label[position] for position in range(config.num_labels)]
     tokenizer.save_pretrained(str(folder))
+    told: dict[str, Any] = {"labels": labels, "head": head, "template": template}
+    if quantization is not None:
+        told["quantization"] = [quantization.kind, quantization.double]
     (folder / _SETTINGS).write_text(
-        json.dumps({"labels": labels, "head": head, "template": template}, ensure_ascii=False, indent=1) + "\n",
+        json.dumps(told, ensure_ascii=False, indent=1) + "\n",
         encoding="utf-8",
     )
 
@@ -264,6 +269,7 @@ def load_saved(folder: str | Path, device: Device, base: str = "") -> Classifier
     try:
         told = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
         labels, head, template = told["labels"], told["head"], told["template"]
+        quantization = Quantization(*told["quantization"]) if "quantization" in told else None
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"the folder holds no classifier ({type(error).__name__}: {error})",
@@ -277,7 +283,7 @@ def load_saved(folder: str | Path, device: Device, base: str = "") -> Classifier
         source = (
             base or json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
         )
-        loaded = load_classifier(str(source), device, labels, head)
+        loaded = load_classifier(str(source), device, labels, head, quantization)
         try:
             model: Any = PeftModel.from_pretrained(loaded.model, str(folder))
         except (RuntimeError, ValueError, OSError) as error:

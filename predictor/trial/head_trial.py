@@ -120,7 +120,8 @@ class HeadTrial(Trial):
         options = self.task.options
         template = options.prompt_template or (TEMPLATE if is_decoder(tuned.model) else OFF)
         into = folder / METHODS.get(self.hp.method.name).folder
-        save_classifier(tuned.model, self.base.tokenizer, into, options.head, "" if template == OFF else template)
+        template = "" if template == OFF else template
+        save_classifier(tuned.model, self.base.tokenizer, into, options.head, template, self._quantization)
 
     @property
     def _most(self) -> int:

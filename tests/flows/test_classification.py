@@ -85,6 +85,21 @@ def test_minilm_is_no_base_for_answers(config: FinetuneConfig, store: str):
         finetune(config.replace(base_model="minilm", method="sft"))
 
 
+def test_it_goes_on_from_an_adapter_with_its_head_and_beside_a_base_in_four_bits(config: FinetuneConfig, store: str):
+    config = config.replace(tiers="static", lora_dropout=0.0)
+    first = finetune(config)
+    folder = mlflow.artifacts.download_artifacts(run_id=first.run_id, artifact_path="adapter", tracking_uri=store)
+    one_step = {"learning_rate": 1e-9, "max_steps": 1}
+    assert finetune(config.replace(start_from=folder, **one_step)).scores["accuracy"] == first.scores["accuracy"]
+    quantised = finetune(config.replace(method="qlora"))
+    assert quantised.scores["accuracy"] > 0.7
+    kept = Path(mlflow.artifacts.download_artifacts(run_id=quantised.run_id, tracking_uri=store))
+    table = json.loads((kept / "predictions.json").read_text())
+    columns = {name: [row[place] for row in table["data"]] for place, name in enumerate(table["columns"])}
+    again = [row["town"] for row in load_saved(kept / "adapter", detect()).predict(columns["text"])]
+    assert again == pytest.approx(columns["p(town)"], abs=1e-5)
+
+
 def test_a_head_replays_nothing(config: FinetuneConfig, store: str):
     with pytest.raises(ConfigError, match="a model with a head replays nothing"):
         finetune(config.replace(replay=config.data.dataset))
