@@ -12,6 +12,9 @@ from predictor import environment
 environment.prepare()
 # A test that reaches for a hub should fail at once, here as on a machine without a network.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Before torch is imported, here and in the processes that tests start: two processes of two threads each on two cores
+# wait for one another most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 _LONG = ("test_sweep", "test_memory", "test_mlflow_run", "test_story", "test_sources", "test_smollm2", "test_readme")

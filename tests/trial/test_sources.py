@@ -184,7 +184,7 @@ def test_a_sweep_brings_a_base_once_and_its_workers_find_it(
     plan = {"datasets": [values.pop("dataset")], "base_models": ["smollm2"], "seeds": [1, 2]}
     hp = {name: values.pop(name) for name in ("batch_size", "epochs")}
     (tmp_path / "plan.json").write_text(json.dumps({**plan, **values, "hp": hp}))
-    result = sweep(SweepConfig(plan=str(tmp_path / "plan.json"), workers=1), experiment="s")
+    result = sweep(SweepConfig(plan=str(tmp_path / "plan.json"), workers=1, threads=1), experiment="s")
     # In a worker smollm2 is the real one, which it could not fetch.
     assert result.tally
     assert result.tally.finished == 2
