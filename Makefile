@@ -11,7 +11,7 @@ quickstart: venv  ## the whole idea in one run: fine-tunes, predictor, registry,
 	mlflow run . --env-manager local --experiment-name quickstart
 
 test: venv  ## the tests; no network, no GPU
-	python -m pytest -n 2 --dist loadfile
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 venv: $(VENV)/.ready  ## the environment with pinned versions
 

@@ -17,7 +17,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-_LONG = ("test_sweep", "test_memory", "test_mlflow_run", "test_story", "test_sources", "test_smollm2", "test_readme")
+_LONG = (
+    "test_sweep", "test_memory", "test_mlflow_run", "test_story", "test_sources", "test_smollm2", "test_readme",
+    "test_again", "test_answers", "test_classification", "test_secrets",
+)  # fmt: skip
 """Files that take longest: two processes that take file after file end together when these come first."""
 
 
