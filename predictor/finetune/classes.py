@@ -11,7 +11,7 @@ import torch
 from transformers import Trainer, TrainingArguments
 
 from predictor.finetune.passes import divide
-from predictor.models.classifier import LabelledRow, class_logits, class_probabilities, draw_head
+from predictor.models.classifier import LabelledRow, class_logits, class_loss, class_probabilities, draw_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from predictor.models.base_model import BaseModel
 
     Scores = Callable[[np.ndarray], Mapping[str, float]]
-
-_TINY = 1e-12
 
 
 class ClassTrainer(Trainer):
@@ -83,8 +81,7 @@ class ClassTrainer(Trainer):
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Loss in nats per row, accuracy and macro F1 of the development rows."""
         found = class_probabilities(self.model, self.processing_class, self._dev_rows)
-        right = found[np.arange(len(found)), [row.label for row in self._dev_rows]]
-        metrics = {"eval_loss": float(-np.log(np.maximum(right, _TINY)).mean())}
+        metrics = {"eval_loss": class_loss(found, np.array([row.label for row in self._dev_rows]))}
         if self._scores is not None:
             metrics |= {f"eval_{name}": float(value) for name, value in self._scores(found).items()}
         self.log(metrics)

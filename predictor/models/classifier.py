@@ -16,18 +16,19 @@ from predictor.models.base_model import BaseModel, require_present, tokenizer_of
 from predictor.models.device import Device
 from predictor.models.digests import model_digest, weights_digest
 from predictor.models.quantization import Quantization
+from predictor.models.shape import HEADS
 from predictor.probe.batching import batches, pad_id_of, padded
 from predictor.probe.scoring import at_rest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-HEADS: Final = ("score", "classifier")
-"""What transformers calls the head of a decoder and of an encoder. peft saves a head under these names only."""
 _HIDDEN: Final = (512, 256)
 _DROPOUT: Final = 0.1
 _PASS_TOKENS: Final = 8192
 _SETTINGS: Final = "classifier.json"
+TINY: Final = 1e-12
+"""No probability is taken for less: its logarithm would be none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,12 @@ def class_probabilities(
             if on_batch is not None:
                 on_batch(len(batch))
     return np.stack([found[place] for place in range(len(rows))])
+
+
+def class_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean cross-entropy in nats of the right classes, (rows,), among probabilities, (rows, classes)."""
+    right = probabilities[np.arange(len(probabilities)), labels]
+    return float(-np.log(np.maximum(right, TINY)).mean())
 
 
 def save_classifier(

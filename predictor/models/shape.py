@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+HEADS: Final = ("score", "classifier")
+"""What transformers calls the head of a decoder and of an encoder. peft saves a head under these names only."""
 
 
 def text_config(config: Any) -> Any:

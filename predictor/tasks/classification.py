@@ -140,6 +140,7 @@ class Classification:
             raise DataError(
                 f"the training rows hold {len(found)} class{'es' * (len(found) != 1)}"
                 + (f", such as {', '.join(map(repr, found[:3]))}" if found else ""),
+                where="-P dataset",
                 rule=f"2 to {_MOST_CLASSES} classes",
                 fix="name the columns with -P text_column=… -P label_column=…, or name all classes with label_names",
             )
@@ -149,6 +150,7 @@ class Classification:
             shown = ", ".join(f"'{label}' ({count} rows)" for label, count in sorted(unknown.items())[:5])
             raise DataError(
                 f"rows to be evaluated are of {len(unknown)} classes that no training row has: {shown}",
+                where="-P eval_dataset, or the parts of the dataset",
                 rule=f"the classes of the training rows: {', '.join(found[:12])}",
                 fix="take these rows out, or name every class with -P label_names=…",
             )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from predictor.models.render import RenderedRow
 from predictor.probe import (
     FirstLook,
     Marks,
-    ProbeRecorder,
     Trace,
     answer_sequels,
     look_again,
@@ -26,21 +24,16 @@ from predictor.probe import (
 )
 from predictor.probe.batching import BATCH_TOKENS
 from predictor.tasks.base import Task
+from predictor.trial.watching import Watching
 
 
-class FirstSteps:
+class FirstSteps(Watching):
     """Watches `steps` optimizer steps, then looks once at the development slice and at the everyday text.
 
     Args:
         dev: questions of the development slice, which are answered for the early score.
         dev_rows: those of them that fit, as token ids with their right answers, for all that is measured on these.
         pass_tokens: tokens of one forward and backward pass over them; those of a training step fit the device.
-
-    Attributes:
-        scores: `early_<headline>` on the development slice, when there is one.
-        seconds: from the first gradient to the end of the last look, training included.
-        own_seconds: the part of it that a fine-tune without a probe would not have spent.
-        dev_seconds: the part of that which the development slice took.
     """
 
     def __init__(
@@ -52,22 +45,16 @@ class FirstSteps:
         dev_rows: Sequence[RenderedRow] = (),
         pass_tokens: int = BATCH_TOKENS,
     ) -> None:
-        self.steps = steps
-        self.scores: dict[str, float] = {}
-        self.seconds = 0.0
-        self.own_seconds = 0.0
-        self.dev_seconds = 0.0
+        super().__init__(steps)
         self._base = base
         self._task = task
         self._dev = dev
         self._dev_answers = answer_sequels(dev_rows)
         self._texts = text_sequels(base.tokenizer)
         self._pass_tokens = pass_tokens
-        self._recorder = ProbeRecorder(steps)
         self._first_texts = self._first_dev = FirstLook()
         self._after: dict[str, float] = {}
         self._dev_after = Marks()
-        self._started: float | None = None
 
     def before_training(self, model: Any) -> None:
         """Remember the weights, and look at the everyday text on the untouched base."""
@@ -85,11 +72,6 @@ class FirstSteps:
                     on_gradient=lambda: self._recorder.observe_dev_gradient(model),
                 )
 
-    def before_optimizer_step(self, model: Any) -> None:
-        """Hand the step's gradients to the recorder."""
-        with self._own_work():
-            self._recorder.observe_gradients(model)
-
     def after_step(self, model: Any, loss: float, grad_norm: float) -> None:
         """Note the step; after the last one, score the development slice and look at the everyday text again."""
         with self._own_work():
@@ -99,8 +81,7 @@ class FirstSteps:
                 self._look_at_texts(model)
                 with self._for_dev():
                     self._look_at_dev(model)
-        if self._started is not None:
-            self.seconds = time.perf_counter() - self._started
+        self._tick()
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Tensors by name and JSON values: the recorder's, what was measured, the scores and the seconds so far.
@@ -114,28 +95,22 @@ class FirstSteps:
                 tensors[f"first/{name}"] = look.log_probabilities
         return tensors, {
             "recorder": recorder,
-            "scores": self.scores,
-            "seconds": self.seconds,
-            "own_seconds": self.own_seconds,
-            "dev_seconds": self.dev_seconds,
+            **self._spent(),
             "first": {name: [look.loss, look.stride] for name, look in looks.items()},
             "after": self._after,
             "dev_after": dataclasses.asdict(self._dev_after),
         }
 
     def restore(self, tensors: dict[str, Any], values: dict[str, Any]) -> None:
-        """Go on where :meth:`state` was taken. The seconds between a break and going on are nobody's."""
+        """Go on where :meth:`state` was taken."""
         self._recorder.restore(tensors, values["recorder"])
-        self.scores = dict(values["scores"])
-        self.seconds, self.own_seconds = values["seconds"], values["own_seconds"]
-        self.dev_seconds = values["dev_seconds"]
         self._first_texts, self._first_dev = (
             FirstLook(loss, tensors[f"first/{name}"].cpu() if f"first/{name}" in tensors else None, stride)
             for name, (loss, stride) in ((name, values["first"][name]) for name in ("texts", "dev"))
         )
         self._after = dict(values["after"])
         self._dev_after = Marks(**values["dev_after"])
-        self._started = time.perf_counter() - self.seconds
+        self._go_on(values)
 
     def trace(self) -> Trace:
         """What was seen, for the features of the train tier."""
@@ -164,24 +139,3 @@ class FirstSteps:
         if self._dev:
             early = headline_score(model, self._base, self._task, self._dev)
             self.scores[f"early_{self._task.headline}"] = early
-
-    @contextmanager
-    def _for_dev(self) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.dev_seconds += time.perf_counter() - started
-
-    @contextmanager
-    def _own_work(self) -> Iterator[None]:
-        # Looking must not change what is looked at: dropout draws the same numbers with and without a probe.
-        import torch
-
-        started = time.perf_counter()
-        state = torch.get_rng_state()
-        try:
-            yield
-        finally:
-            torch.set_rng_state(state)
-            self.own_seconds += time.perf_counter() - started

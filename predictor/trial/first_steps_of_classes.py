@@ -5,44 +5,35 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from predictor.models.base_model import BaseModel
-from predictor.models.classifier import LabelledRow, class_logits, class_probabilities
-from predictor.probe import Marks, ProbeRecorder, Trace
+from predictor.models.classifier import TINY, LabelledRow, class_logits, class_loss, class_probabilities
+from predictor.probe import Marks, Trace
 from predictor.probe.batching import batches, pad_id_of, padded
+from predictor.trial.watching import Watching
 
-_TINY = 1e-12
 _PASS_TOKENS = 4096
 
 
-class FirstStepsOfClasses:
+class FirstStepsOfClasses(Watching):
     """Watches `steps` optimizer steps, then asks the model once for the classes of the development slice.
 
     Where a loss is asked for, it is that of a text's class, in nats; a text counts as one token.
-
-    Attributes:
-        scores: `early_<headline>` on the development slice, when there is one.
-        seconds, own_seconds, dev_seconds: as in :class:`predictor.trial.first_steps.FirstSteps`.
     """
 
     def __init__(self, steps: int, base: BaseModel, headline: str, dev_rows: Sequence[LabelledRow]) -> None:
-        self.steps = steps
-        self.scores: dict[str, float] = {}
-        self.seconds = self.own_seconds = self.dev_seconds = 0.0
+        super().__init__(steps)
         self._base = base
         self._headline = headline
         self._dev_rows = dev_rows
         self._labels = np.array([row.label for row in dev_rows], dtype=np.int64)
-        self._recorder = ProbeRecorder(steps)
         self._before: np.ndarray | None = None
         self._after = Marks()
         self._divergence = math.nan
-        self._started: float | None = None
 
     def before_training(self, model: Any) -> None:
         """Remember the weights, what the new head says of the slice, and to where the slice pulls."""
@@ -54,11 +45,6 @@ class FirstStepsOfClasses:
                     self._before = class_probabilities(model, self._base.tokenizer, self._dev_rows)
                     self._take_gradient(model)
 
-    def before_optimizer_step(self, model: Any) -> None:
-        """Hand the step's gradients to the recorder."""
-        with self._own_work():
-            self._recorder.observe_gradients(model)
-
     def after_step(self, model: Any, loss: float, grad_norm: float) -> None:
         """Note the step; after the last one, look at the development slice."""
         with self._own_work():
@@ -68,8 +54,7 @@ class FirstStepsOfClasses:
                 if self._before is not None:
                     with self._for_dev():
                         self._look_at_dev(model, self._before)
-        if self._started is not None:
-            self.seconds = time.perf_counter() - self._started
+        self._tick()
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Tensors by name and JSON values: all that was seen so far, for a checkpoint."""
@@ -78,12 +63,11 @@ class FirstStepsOfClasses:
         tensors, recorder = self._recorder.state()
         if self._before is not None:
             tensors["before"] = torch.tensor(self._before)
-        names = ("scores", "seconds", "own_seconds", "dev_seconds")
         return tensors, {
             "recorder": recorder,
             "after": dataclasses.asdict(self._after),
             "divergence": None if math.isnan(self._divergence) else self._divergence,
-            **{name: getattr(self, name) for name in names},
+            **self._spent(),
         }
 
     def restore(self, tensors: dict[str, Any], values: dict[str, Any]) -> None:
@@ -92,15 +76,12 @@ class FirstStepsOfClasses:
         self._before = tensors["before"].cpu().numpy() if "before" in tensors else None
         self._after = Marks(**values["after"])
         self._divergence = math.nan if values["divergence"] is None else values["divergence"]
-        self.scores = dict(values["scores"])
-        self.seconds, self.own_seconds = values["seconds"], values["own_seconds"]
-        self.dev_seconds = values["dev_seconds"]
-        self._started = time.perf_counter() - self.seconds
+        self._go_on(values)
 
     def trace(self) -> Trace:
         """What was seen, for the features of the train tier; a head has nothing to say of everyday text."""
         return self._recorder.trace(
-            dev_loss_before=self._loss(self._before) if self._before is not None else math.nan,
+            dev_loss_before=class_loss(self._before, self._labels) if self._before is not None else math.nan,
             dev_after=self._after,
             dev_divergence=self._divergence,
         )
@@ -108,14 +89,10 @@ class FirstStepsOfClasses:
     def _look_at_dev(self, model: Any, before: np.ndarray) -> None:
         after = class_probabilities(model, self._base.tokenizer, self._dev_rows)
         hits = float(np.mean(after.argmax(1) == self._labels))
-        self._after = Marks(self._loss(after), hits, hits)
-        ratio = np.log(np.maximum(before, _TINY)) - np.log(np.maximum(after, _TINY))
+        self._after = Marks(class_loss(after, self._labels), hits, hits)
+        ratio = np.log(np.maximum(before, TINY)) - np.log(np.maximum(after, TINY))
         self._divergence = float((before * ratio).sum(1).mean())
         self.scores[f"early_{self._headline}"] = hits
-
-    def _loss(self, probabilities: np.ndarray) -> float:
-        right = probabilities[np.arange(len(probabilities)), self._labels]
-        return float(-np.log(np.maximum(right, _TINY)).mean())
 
     def _take_gradient(self, model: Any) -> None:
         """The gradient of the slice's mean loss, handed to the recorder and gone afterwards."""
@@ -133,24 +110,3 @@ class FirstStepsOfClasses:
         self._recorder.observe_dev_gradient(model)
         model.zero_grad(set_to_none=True)
         model.train(training)
-
-    @contextmanager
-    def _for_dev(self) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.dev_seconds += time.perf_counter() - started
-
-    @contextmanager
-    def _own_work(self) -> Iterator[None]:
-        # Looking must not change what is looked at: dropout draws the same numbers with and without a probe.
-        import torch
-
-        started = time.perf_counter()
-        state = torch.get_rng_state()
-        try:
-            yield
-        finally:
-            torch.set_rng_state(state)
-            self.own_seconds += time.perf_counter() - started

@@ -15,7 +15,8 @@ from predictor.trial.materials import Materials
 
 def floor_of(materials: Materials) -> TaskScores:
     """The scores of the ridge's numbers, by each part of the task that has training rows."""
-    m, task, encoder = materials, _asked(materials), Encoder()
+    m, encoder = materials, Encoder()
+    task: Any = m.task
     learnt, asked = task.numbers(m.train), task.numbers(m.scored)
     texts, unseen = ([example.context or example.question or "" for example in rows] for rows in (m.train, m.scored))
     predicted: dict[str, np.ndarray] = {}
@@ -30,7 +31,3 @@ def floor_of(materials: Materials) -> TaskScores:
             )
     scores: TaskScores = task.floor_scores(predicted, m.scored)
     return scores
-
-
-def _asked(materials: Materials) -> Any:
-    return materials.task

@@ -12,10 +12,8 @@ import numpy as np
 from predictor.data.example import Example
 from predictor.errors import ConfigError
 from predictor.finetune.classes import Classes
-from predictor.finetune.fit import fit, told
 from predictor.finetune.learning import Learning
 from predictor.finetune.methods import METHODS, quantization_of
-from predictor.finetune.plan import TrainingPlan, plan_training
 from predictor.finetune.train import Tuned
 from predictor.models.answers import Evaluation
 from predictor.models.base_model import BaseModel
@@ -30,7 +28,6 @@ from predictor.models.classifier import (
 )
 from predictor.models.device import detect
 from predictor.models.quantization import Quantization
-from predictor.models.room import room
 from predictor.progress import SILENT, Progress
 from predictor.tasks.class_scores import class_scores, codes
 from predictor.tasks.classification import OFF, TEMPLATE, Classification
@@ -97,22 +94,9 @@ class HeadTrial(Trial):
         """The development slice as token ids."""
         return self._read(self.materials.dev)
 
-    @cached_property
-    def plan(self) -> TrainingPlan:
-        """How the optimizer steps come about, in passes that fit the memory which is free when this is first asked."""
-        base, rows, training = self.base, [*self.rows, *self.dev_rows], self.hp.training
-        plan = plan_training(
-            training,
-            len(self.rows),
-            base.device,
-            dev_rows=len(self.dev_rows),
-            evaluations=round(training.epochs),
-            presented=len(self.order),
-        )
-        fitting = fit(plan, base.model.config, self.hp, cast(Any, rows), base.device, room(base.device))
-        if note := told(fitting, base.model.config, self.hp, cast(Any, rows), base.device):
-            self._progress.note(note)
-        return fitting
+    @property
+    def _evaluations(self) -> int:
+        return round(self.hp.training.epochs)
 
     def save(self, tuned: Tuned, folder: Path) -> None:
         """Write weights, head, tokenizer, labels and template into a folder of their own in `folder`."""

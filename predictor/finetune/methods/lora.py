@@ -9,8 +9,8 @@ from typing import Any
 from predictor.config import param, split_list
 from predictor.errors import ConfigError
 from predictor.finetune.methods.base import METHODS, Footprint, Shapes
+from predictor.models.shape import HEADS
 
-_HEADS = ("score", "classifier")
 _DECODER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _ENCODER = ("query", "key", "value", "dense", "q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2")
 
@@ -108,7 +108,7 @@ def head_arguments(model: Any, settings: LoraSettings) -> dict[str, Any]:
 
     `all-linear` means the attention and the MLP of its layers there: peft would take a BERT's pooler too.
     """
-    head = next((name for name in _HEADS if hasattr(model, name)), None)
+    head = next((name for name in HEADS if hasattr(model, name)), None)
     if head is None:
         return {}
     names = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
