@@ -121,6 +121,8 @@ def load_base_model(source: str, device: Device, quantization: Quantization | No
     import torch
     from transformers import AutoModelForCausalLM
 
+    from predictor.models.products import reduce_products
+
     tokenizer = load_tokenizer(source)
     if quantization is not None:
         quantization.require(device)
@@ -137,6 +139,8 @@ def load_base_model(source: str, device: Device, quantization: Quantization | No
         raise unloadable("weights", source, error) from error
     if quantization is None:
         model.to(device.kind)  # type: ignore[arg-type]
+        if device.bf16_products:
+            reduce_products(model)
     else:
         quantization.settle(model, device)
     model.eval()

@@ -15,6 +15,7 @@ from predictor.errors import ModelError
 from predictor.models.base_model import BaseModel, require_present, tokenizer_of, unloadable
 from predictor.models.device import Device
 from predictor.models.digests import model_digest, weights_digest
+from predictor.models.products import reduce_products
 from predictor.models.quantization import Quantization
 from predictor.models.shape import HEADS
 from predictor.probe.batching import batches, pad_id_of, padded
@@ -114,6 +115,8 @@ def load_classifier(
     model.config.get_text_config().pad_token_id = model.config.pad_token_id = pad_id_of(tokenizer)
     if quantization is None:
         model.to(device.kind)
+        if device.bf16_products:
+            reduce_products(model)
     else:
         quantization.settle(model, device)
     model.eval()

@@ -15,16 +15,18 @@ class Device:
 
     Attributes:
         kind: `cpu` or `cuda`.
-        bf16: bfloat16 arithmetic is native. On a CPU it is emulated or slower, so False there.
+        bf16: weights and all arithmetic are bfloat16. On a CPU single tokens would be slower, so False there.
         flash_attention: the flash-attn package is installed and usable.
         memory_bytes: memory of the accelerator in all; 0 for the CPU, whose free memory changes: see
             :func:`~predictor.models.room.room`.
+        bf16_products: a CPU multiplies wide matrices in bfloat16: see :mod:`predictor.models.products`.
     """
 
     kind: str
     bf16: bool
     flash_attention: bool
     memory_bytes: int
+    bf16_products: bool = False
 
     @property
     def dtype_name(self) -> str:
@@ -42,12 +44,15 @@ def detect() -> Device:
 
     Raises:
         TrainingError: several GPUs are visible, or this process is one of several of a launcher.
+        ConfigError: an environment variable asks for what is not known.
     """
     import torch
 
+    from predictor.models.products import native
+
     refuse_launcher()
     if not torch.cuda.is_available():
-        return Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
+        return Device("cpu", bf16=False, flash_attention=False, memory_bytes=0, bf16_products=native())
     visible = torch.cuda.device_count()
     if visible > 1 and "LOCAL_RANK" not in os.environ:
         raise TrainingError(

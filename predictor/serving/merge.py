@@ -105,7 +105,7 @@ def merge(
         ModelError: the base is another one, adapters do not fit together, or a limit is broken; nothing is written.
     """
     _check_output(output, replace)
-    exact = dataclasses.replace(device, bf16=False, flash_attention=False)
+    exact = dataclasses.replace(device, bf16=False, flash_attention=False, bf16_products=False)
     progress.stage("load the tuned model")
     base, tuned = _tuned(parts, base_model, exact, combination, progress)
     prompts = [render_turns(question.turns, base.tokenizer) for question in questions]

@@ -68,7 +68,7 @@ def arithmetic(device: Device) -> list[str]:
     """What the last bits of a model's numbers depend on beside the model."""
     import torch
 
-    where = [device.kind, device.dtype_name, device.attention]
+    where = [device.kind, device.dtype_name, device.attention, f"bf16_products={device.bf16_products}"]
     return [*where, str(torch.get_num_threads()), torch.backends.cpu.get_cpu_capability()]
 
 
