@@ -13,6 +13,7 @@ from predictor.config import CONFIG_PARAMETER, Parameter, Sectioned, all_paramet
 
 VERBS = (
     "main",
+    "real",
     "finetune",
     "probe",
     "meta",

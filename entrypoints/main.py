@@ -14,6 +14,7 @@ CONFIG = QuickstartConfig
 
 def run(config: QuickstartConfig, progress: Progress) -> None:
     from predictor.flows.main import quickstart
+    from predictor.flows.proof import heading
 
     result = quickstart(config, progress)
     promotion = result.promotion
@@ -26,10 +27,9 @@ def run(config: QuickstartConfig, progress: Progress) -> None:
     print(f"{result.taught} fine-tunes -> predictor version {promotion.version} -> {promotion.stage} ({gate})")
     print()
     print("four datasets that no run has used, ranked before their fine-tunes, then fine-tuned too (exact match):")
-    print(f"  {'candidate':<48} {'predicted':>9}  {'90 % interval':<15} {'actual':>6}")
-    for v in result.verdicts:
-        interval = f"{v.lower:.2f} to {v.upper:.2f}"
-        print(f"  {v.candidate:<48} {v.predicted:>9.2f}  {interval:<15} {v.actual:>6.2f} ± {v.actual_se:.2f}")
+    print(heading(48))
+    for verdict in result.verdicts:
+        print(verdict.line(48))
     print(f"rank correlation of predicted and actual: {result.spearman:.2f}; {result.seconds:.0f} s in all")
     print()
     _cli.look(result.run_id)

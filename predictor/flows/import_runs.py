@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from predictor.config import check, param
+from predictor.config import check, param, split_list
 from predictor.progress import SILENT, Progress
+from predictor.runs import told
 
 
 @dataclass(frozen=True)
 class ImportRunsConfig:
     """Which runs go into the tracking store."""
 
-    set: str = param("lab", "runs that come with the package: lab, of the embedded world")
+    set: str = param("lab", f"runs that come with the package: {told()}")
     file: str = param("", "a .parquet file of runs instead of those of the package")
+    without: str = param(
+        "", "texts separated by commas; runs whose dataset's name has one of them stay out, to be predicted as new"
+    )
 
 
 def import_runs(
@@ -38,4 +42,5 @@ def import_runs(
 
     check(config)
     path = Path(config.file) if config.file else runs_path(config.set)
-    return import_records(path, progress, experiment=experiment, tracking_uri=tracking_uri)
+    without = split_list(config.without)
+    return import_records(path, progress, experiment=experiment, tracking_uri=tracking_uri, without=without)

@@ -13,6 +13,7 @@ from predictor.trial.costs import Stopwatch
 if TYPE_CHECKING:
     from predictor.flows.meta import MetaResult
     from predictor.flows.promote import PromoteResult
+    from predictor.flows.proof import Verdict
     from predictor.tracking import TrackedRun
 
 _TAUGHT_IN: Final = "lab runs"
@@ -35,18 +36,6 @@ class QuickstartConfig:
     runs: str = param("", "a .parquet file of runs to learn from; empty takes those that come with the package")
     seed: int = param(1, "seed of the candidates' probes and fine-tunes", least=0)
     force: bool = param(False, "go on although the gate refuses the predictor; recorded in its tags")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One candidate: what was predicted before its fine-tune, and what the fine-tune then gave."""
-
-    candidate: str
-    predicted: float
-    lower: float
-    upper: float
-    actual: float
-    actual_se: float
 
 
 @dataclass(frozen=True)
@@ -79,11 +68,11 @@ def _quickstart(config: QuickstartConfig, run: TrackedRun, progress: Progress) -
     import numpy as np
 
     from predictor.config import from_values
-    from predictor.flows.finetune import finetune
     from predictor.flows.import_runs import ImportRunsConfig, import_runs
     from predictor.flows.meta import MetaConfig, train_predictor
     from predictor.flows.predict import PredictConfig, rank_candidates
     from predictor.flows.promote import PromoteConfig, promote_version
+    from predictor.flows.proof import put_to_the_test
     from predictor.meta.scores import mean_absolute_error, spearman
 
     watch = Stopwatch()
@@ -92,18 +81,7 @@ def _quickstart(config: QuickstartConfig, run: TrackedRun, progress: Progress) -
     promotion = promote_version(PromoteConfig(version=meta.version, force=config.force))
     asked = {"candidates": ",".join(_CANDIDATES), "seed": config.seed, **_HJ}
     ranked = rank_candidates(from_values(PredictConfig, asked), progress)
-    progress.stage("fine-tune the candidates too", len(_CANDIDATES))
-    verdicts = []
-    for row in ranked.ranking.itertuples():
-        actual = finetune(ranked.trial.replace(dataset=row.candidate))
-        run.foretell(actual.run_id, "exact_match", row.prediction)
-        scores = actual.scores
-        verdicts.append(
-            Verdict(
-                row.candidate, row.prediction, row.lower, row.upper, scores["exact_match"], scores["exact_match_se"]
-            )
-        )
-        progress.advance(1, dataset=row.candidate.removeprefix("lab:"), exact_match=scores["exact_match"])
+    verdicts = put_to_the_test(run, ranked, progress)
     predicted, measured = (np.array([getattr(v, name) for v in verdicts]) for name in ("predicted", "actual"))
     correlation = spearman(measured, predicted)
     seconds = watch.total
@@ -115,4 +93,4 @@ def _quickstart(config: QuickstartConfig, run: TrackedRun, progress: Progress) -
         }
     )
     taught = sum(map(len, meta.table.run_ids))
-    return QuickstartResult(taught, meta, promotion, tuple(verdicts), correlation, seconds, run.run_id)
+    return QuickstartResult(taught, meta, promotion, verdicts, correlation, seconds, run.run_id)

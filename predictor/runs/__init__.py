@@ -24,3 +24,8 @@ def runs_path(name: str = "lab") -> Path:
             rule=f"one of: {', '.join(sorted(ABOUT))}",
         )
     return Path(__file__).parent / f"{name}.parquet"
+
+
+def told() -> str:
+    """The sets in words, for a parameter's help."""
+    return "; ".join(f"{name} ({about})" for name, about in ABOUT.items())

@@ -24,26 +24,43 @@ from predictor.tracking.store import connect, experiment_id
 
 
 def import_records(
-    path: Path, progress: Progress = SILENT, *, experiment: str | None = None, tracking_uri: str | None = None
+    path: Path,
+    progress: Progress = SILENT,
+    *,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+    without: Sequence[str] = (),
 ) -> tuple[int, int]:
     """Write the runs of a file into an experiment, with the times at which they were made.
 
     Runs that are there already are left alone, so that a second import adds only what is missing.
 
+    Args:
+        without: runs whose dataset's name has one of these texts are left out, and not counted.
+
     Returns:
         Runs written, and runs that were there.
 
     Raises:
-        SchemaError: the file is no archive of runs. TrackingError: the store cannot be reached.
+        TableError: `without` leaves nothing. SchemaError: the file is no archive of runs.
+        TrackingError: the store cannot be reached.
     """
     archive = read_archive(path)
+    records = [each for each in archive.records if not any(text in each.dataset for text in without)]
+    if not records:
+        raise TableError(
+            f"none of its {len(archive.records)} runs is left",
+            where=f"{path}, without {', '.join(without)}",
+            rule="a dataset's name that has one of the texts leaves its runs out",
+            fix="leave fewer out",
+        )
     client = PatientClient(MlflowClient(connect(tracking_uri)))
     home = experiment_id(client, experiment)
     name = client.get_experiment(home).name
     present = {
         r.config_hash for r in read_records([name], tracking_uri=tracking_uri) if r.status == "FINISHED" and r.complete
     }
-    missing = [record for record in archive.records if record.config_hash not in present]
+    missing = [record for record in records if record.config_hash not in present]
     progress.stage("import", len(missing))
     for record in missing:
         _write(client, home, record, path.name)
@@ -51,7 +68,7 @@ def import_records(
     face.dress(client, home)
     for record in missing[-1:]:
         face.show(client, home, record)
-    return len(missing), len(archive.records) - len(missing)
+    return len(missing), len(records) - len(missing)
 
 
 def _write(client: Any, experiment: str, record: RunRecord, origin: str) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from predictor.errors import PredictorError
+from predictor.errors import ConfigError, PredictorError, TableError
 from predictor.flows import main
+from predictor.flows import real as real_flow
 from predictor.flows.finetune import finetune
 from predictor.flows.main import QuickstartConfig, QuickstartResult, quickstart
 from predictor.flows.predict import PredictConfig, Ranking, rank_candidates
+from predictor.flows.real import RealConfig, real
 from predictor.flows.sweep import SweepConfig, sweep
 from predictor.meta.scores import spearman
 from predictor.schema import keys
@@ -44,17 +46,22 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 
 
 @pytest.fixture(scope="module")
-def story(empty_store: Path, tmp_path_factory, patch: pytest.MonkeyPatch) -> QuickstartResult:
-    folder = tmp_path_factory.mktemp("story")
+def runs(empty_store: Path, tmp_path_factory, patch: pytest.MonkeyPatch) -> Path:
+    """Fine-tunes of the teachers, in a file."""
+    folder = tmp_path_factory.mktemp("before")
     open_store(empty_store, folder, patch)
     for dataset in TEACHERS:
         finetune(finetune_config(dataset=dataset, **SMALL), experiment="made before")
     export_records(["made before"], folder / "runs.parquet")
-    (folder / "elsewhere").mkdir()
-    open_store(empty_store, folder / "elsewhere", patch)
+    return folder / "runs.parquet"
+
+
+@pytest.fixture(scope="module")
+def story(empty_store: Path, tmp_path_factory, patch: pytest.MonkeyPatch, runs: Path) -> QuickstartResult:
+    open_store(empty_store, tmp_path_factory.mktemp("story"), patch)
     patch.setattr(main, "_CANDIDATES", CANDIDATES)
     patch.setattr(main, "_HJ", HJ)
-    return quickstart(QuickstartConfig(runs=str(folder / "runs.parquet"), force=True))
+    return quickstart(QuickstartConfig(runs=str(runs), force=True))
 
 
 def test_the_story_predicts_before_and_measures_after(story: QuickstartResult):
@@ -171,3 +178,67 @@ def test_a_sweep_begins_with_what_the_predictor_is_least_sure_of(story: Quicksta
     assert len(order) == 4
     assert values == sorted(values, reverse=True)
     assert max(values) > 0
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder of question files, as a user has one."""
+    from predictor.trial.materials import gather
+
+    named = {
+        "train": TEACHERS[0],
+        "eval": "lab:size:size=60:seed=403",
+        **{f"teacher-{place}": name for place, name in enumerate(CANDIDATES)},
+        "third": "lab:verbose_answers:dial=0.5:size=96:seed=404",
+    }
+    for name, dataset in named.items():
+        rows = gather(finetune_config(dataset=dataset, **SMALL)).train
+        kept = [{"context": r.context, "question": r.question, "answer": r.answers[0]} for r in rows]
+        (tmp_path / f"{name}.json").write_text(json.dumps(kept))
+    return tmp_path
+
+
+def test_the_real_story_ranks_files_and_fine_tunes_the_best_and_the_worst(
+    empty_store: Path, runs: Path, files: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (files / "store").mkdir()
+    open_store(empty_store, files / "store", monkeypatch)
+    monkeypatch.setattr(real_flow, "_BASE", "lab")
+    monkeypatch.setattr(real_flow, "_HJ", HJ)
+    monkeypatch.setattr(real_flow, "_SCORED", {"eval_limit": 50, "dev_limit": 0, "probe_steps": 3, "tiers": "static"})
+    names = ["teacher-0.json", "third.json", "teacher-1.json"]
+    config = {"data": str(files), "train": "train.json", "eval": "eval.json", "candidates": ",".join(names)}
+    result = real(RealConfig(**config, rows=32, runs=str(runs)))
+    assert result.first.dataset.startswith("slice:size=32:")
+    assert result.taught == len(TEACHERS)
+    assert [verdict.actual is None for verdict in result.verdicts] == [False, True, False]
+    predicted = [verdict.predicted for verdict in result.verdicts]
+    assert predicted == sorted(predicted, reverse=True)
+    measured = {r.dataset: r.scores["exact_match"] for r in read_records()}
+    for verdict in (result.verdicts[0], result.verdicts[-1]):
+        assert measured[verdict.candidate] == verdict.actual
+        assert f"{verdict.actual:.2f} ±" in verdict.line(20)
+    assert result.verdicts[1].line(20).endswith("not fine-tuned")
+
+
+def test_what_the_real_story_lacks_is_told_before_anything_is_run(tmp_path: Path):
+    with pytest.raises(ConfigError, match="the folder with real data is not named"):
+        real(RealConfig())
+    with pytest.raises(ConfigError, match=r"there is no such file\n  where: .*squad/train.json"):
+        real(RealConfig(data=str(tmp_path)))
+    with pytest.raises(ConfigError, match="1 candidates"):
+        real(RealConfig(data=str(tmp_path), candidates="one.json"))
+
+
+def test_runs_stay_out_by_the_names_of_their_datasets(
+    empty_store: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from predictor.flows.import_runs import ImportRunsConfig, import_runs
+
+    open_store(empty_store, tmp_path, monkeypatch)
+    without = ImportRunsConfig(file=str(runs), without="wrong_answers,dial=1:")
+    assert import_runs(without, experiment="some") == (3, 0)
+    assert not any("wrong_answers" in r.dataset or "dial=1:" in r.dataset for r in read_records(["some"]))
+    assert import_runs(ImportRunsConfig(file=str(runs)), experiment="some") == (len(TEACHERS) - 3, 3)
+    with pytest.raises(TableError, match="none of its 8 runs is left"):
+        import_runs(ImportRunsConfig(file=str(runs), without="lab:"), experiment="some")
