@@ -13,8 +13,7 @@ CONFIG = QuickstartConfig
 
 
 def run(config: QuickstartConfig, progress: Progress) -> None:
-    from predictor.flows.main import quickstart
-    from predictor.flows.proof import heading
+    from predictor.flows.main import heading, quickstart
 
     result = quickstart(config, progress)
     promotion = result.promotion

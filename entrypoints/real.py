@@ -14,7 +14,7 @@ CONFIG = RealConfig
 
 
 def run(config: RealConfig, progress: Progress) -> None:
-    from predictor.flows.proof import heading
+    from predictor.flows.main import heading
     from predictor.flows.real import real
 
     result = real(config, progress)

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "meta": {"config", "schema", "probe", "table"},
     "registry": {"schema", "table", "meta"},
     "report": {"schema", "metrics", "table", "meta", "evaluation"},
-    "sweep": {"config", "schema", "table", "probe", "tasks", "models", "finetune", "trial"},
+    "sweep": {"config", "schema", "data", "table", "probe", "tasks", "models", "finetune", "trial"},
 }
 """Room → the rooms that its files may import, at the top or inside functions."""
 MAY_IMPORT["flows"] = set(MAY_IMPORT)

@@ -13,8 +13,8 @@ from predictor.schema import keys
 from predictor.trial.costs import Stopwatch
 
 if TYPE_CHECKING:
+    from predictor.flows.main import Verdict
     from predictor.flows.meta import MetaResult
-    from predictor.flows.proof import Verdict
     from predictor.schema import RunRecord
     from predictor.tracking import TrackedRun
 
@@ -101,10 +101,10 @@ def _real(config: RealConfig, files: dict[str, Path], run: TrackedRun, progress:
     from predictor.config import from_values
     from predictor.flows.finetune import finetune
     from predictor.flows.import_runs import ImportRunsConfig, import_runs
+    from predictor.flows.main import put_to_the_test
     from predictor.flows.meta import MetaConfig, train_predictor
     from predictor.flows.predict import PredictConfig, rank_candidates
     from predictor.flows.promote import PromoteConfig, promote_version
-    from predictor.flows.proof import put_to_the_test
     from predictor.trial.config import finetune_config
 
     watch = Stopwatch()
@@ -124,7 +124,7 @@ def _real(config: RealConfig, files: dict[str, Path], run: TrackedRun, progress:
     ranked = rank_candidates(
         from_values(PredictConfig, {"candidates": asked, "model_name": config.model_name, **learning}), progress
     )
-    verdicts = put_to_the_test(run, ranked, progress, only=(0, len(candidates) - 1))
+    verdicts = put_to_the_test(run, ranked, progress, only=(0, -1))
     seconds = watch.total
     run.finish(metrics={f"{keys.QUICKSTART}seconds": seconds})
     taught = sum(map(len, meta.table.run_ids))

@@ -19,9 +19,12 @@ from predictor.trial.costs import Stopwatch
 if TYPE_CHECKING:
     from predictor.sweep import Plan
     from predictor.sweep.driver import Tally
+    from predictor.sweep.placement import Placement
     from predictor.sweep.samplers import Interest
     from predictor.tracking import TrackedRun
 
+_FAR = ("ray", "slurm")
+"""Executors whose workers may be on other machines."""
 _LIVE_S = 20.0
 """Seconds between two versions of the table in the sweep's artifacts."""
 
@@ -31,7 +34,11 @@ class SweepConfig:
     """Which plan is carried out, in which order, and on what."""
 
     plan: str = param("", "a .yaml or .json file: datasets, hp, seeds, base_models and parameters of finetune")
-    executor: str = param("process", "where the fine-tunes run: process (warm workers) or inline")
+    executor: str = param("process", "where the fine-tunes run: process (warm workers), inline, ray or slurm")
+    address: str = param(
+        "", "of Ray: local (also empty), auto, HOST:PORT or ray://HOST:PORT; of submitit: slurm (also empty) or local"
+    )
+    folder: str = param("", "that all machines of a Slurm cluster see; empty takes slurm in the working folder")
     workers: int = param(1, "worker processes, which share the cores and GPUs", least=1)
     threads: int = param(0, "torch threads of each worker; 0 divides the cores", least=0)
     sampler: str = param("grid", "order of the runs: grid, random, tpe (on the score) or suggest (by the predictor)")
@@ -133,7 +140,12 @@ def _sweep(config: SweepConfig, plan: Plan, run: TrackedRun, progress: Progress,
         "lease_s": config.lease_s,
     }
     executor = EXECUTORS.get(config.executor)(
-        make_work, settings, workers=config.workers, threads=config.threads, imports=IMPORTS
+        make_work,
+        settings,
+        workers=config.workers,
+        threads=config.threads,
+        imports=IMPORTS,
+        placement=_placement(config, plan, uri),
     )
 
     def on_death(outcome: Outcome) -> None:
@@ -166,6 +178,21 @@ def _sweep(config: SweepConfig, plan: Plan, run: TrackedRun, progress: Progress,
     write_results(run.artifacts, complete, hits, headline_of(plan).name)
     run.finish(metrics=live.metrics(tally, watch.total))
     return SweepResult(outlook, run.run_id, tally, watch.total)
+
+
+def _placement(config: SweepConfig, plan: Plan, uri: str) -> Placement:
+    """What the executor is told of other machines."""
+    from predictor.sweep.placement import Freight, Placement, freight_of
+
+    first = next(plan.combinations(), {}) if not plan.has_ranges else {}
+    contexts = (plan.config(dataset, base, plan.seeds[0], first) for dataset, base in plan.contexts)
+    return Placement(
+        address=config.address,
+        folder=config.folder,
+        resources=plan.resources,
+        freight=freight_of(contexts) if config.executor in _FAR else Freight(),
+        local_store=uri.startswith("sqlite:"),
+    )
 
 
 def _interest(config: SweepConfig, plan: Plan, progress: Progress) -> Interest | None:

@@ -28,12 +28,14 @@ from predictor.errors import ConfigError
 from predictor.finetune.methods import METHODS
 from predictor.finetune.settings import Hyperparameters
 from predictor.schema import HpValue
+from predictor.sweep.placement import Resources, read_resources
 from predictor.sweep.space import Choices, Range, Space, combinations, read_space
 from predictor.trial.config import FinetuneConfig, finetune_config, hyperparameters_of
 
 METHOD: Final = "method"
 _SET_BY_LISTS = {"dataset": "datasets", "seed": "seeds", "base_model": "base_models"}
 _LISTS = ("datasets", "hp", "seeds", "base_models")
+_RESOURCES: Final = "resources"
 _MARKS = "*?["
 _RULE = (
     "a file, a glob, a folder, a hub id, lab:FAMILY:…, spoil:…, mix:… or slice:… of these, "
@@ -51,6 +53,7 @@ class Plan:
         space: the values that each hyperparameter may take; those not named keep their default.
         fixed: other parameters of a fine-tune, the same for all runs.
         families: how a dataset was made, of those whose entry says so.
+        resources: what a worker on other machines gets. No part of what the plan is.
     """
 
     datasets: tuple[str, ...]
@@ -59,6 +62,7 @@ class Plan:
     base_models: tuple[str, ...] = (LAB,)
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     families: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    resources: Resources = dataclasses.field(default_factory=Resources)
 
     @property
     def contexts(self) -> list[tuple[str, str]]:
@@ -96,7 +100,8 @@ class Plan:
             name: list(values.values) if isinstance(values, Choices) else dataclasses.asdict(values)
             for name, values in self.space.items()
         }
-        return canonical_hash({**dataclasses.asdict(dataclasses.replace(self, space={})), "space": space})
+        written = dataclasses.asdict(dataclasses.replace(self, space={})) | {"space": space}
+        return canonical_hash({name: value for name, value in written.items() if name != _RESOURCES})
 
 
 def read_plan(path: str) -> Plan:
@@ -110,7 +115,7 @@ def read_plan(path: str) -> Plan:
     if not path:
         raise ConfigError("no plan was given", where="-P plan", rule=rule, fix="-P plan=FILE.yaml")
     content = read_mapping(path, rule, "the plan")
-    fixed = _fixed({name: value for name, value in content.items() if name not in _LISTS}, path)
+    fixed = _fixed({name: value for name, value in content.items() if name not in (*_LISTS, _RESOURCES)}, path)
     hp = content.get("hp") or {}
     datasets = list(_datasets(_list(content, "datasets", path), path))
     plan = Plan(
@@ -120,6 +125,7 @@ def read_plan(path: str) -> Plan:
         base_models=tuple(str(name) for name in _list(content, "base_models", path, [LAB])),
         fixed=fixed,
         families={name: family for name, family in datasets if family},
+        resources=read_resources(content.get(_RESOURCES) or {}, f"{path}, {_RESOURCES}"),
     )
     for name in ("datasets", "seeds", "base_models"):
         values = getattr(plan, name)
@@ -147,7 +153,7 @@ def _fixed(content: Mapping[str, Any], path: str) -> dict[str, Any]:
             raise ConfigError(
                 f"unknown entry '{name}'",
                 where=path,
-                rule=f"entries: {', '.join([*_LISTS, *open_ones])}",
+                rule=f"entries: {', '.join([*_LISTS, _RESOURCES, *open_ones])}",
                 fix=f"hyperparameters stand under hp: {name}" if name in varied else _hint(name, open_ones),
             )
         fixed[name] = coerce(known[name], entry.value, entry.where)
@@ -164,7 +170,7 @@ def _known_hp(hp: Any, fixed: Mapping[str, Any]) -> Mapping[str, Parameter]:
 def _hint(name: str, known: list[str]) -> str:
     if name in _SET_BY_LISTS:
         return f"write {_SET_BY_LISTS[name]}: [...]"
-    return did_you_mean(name, [*_LISTS, *known])
+    return did_you_mean(name, [*_LISTS, _RESOURCES, *known])
 
 
 def _list(content: Mapping[str, Any], name: str, path: str, default: list[Any] | None = None) -> list[Any]:

@@ -7,18 +7,26 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from predictor.sweep import EXECUTORS, Executor, Outcome
 from predictor.sweep.executors.process import ProcessExecutor, gpus
+from predictor.sweep.placement import Placement
 from tests.sweep.works import job, make_work
+
+ENGINES = {"ray": "ray", "slurm": "submitit"}
+"""Executor → the package that it needs, an extra."""
 
 
 @pytest.fixture(params=EXECUTORS.names())
-def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    made = EXECUTORS.get(request.param)(make_work, {"greeting": "hello"}, workers=1, threads=1)
+def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Executor]:
+    if request.param in ENGINES:
+        pytest.importorskip(ENGINES[request.param], reason=f"the extra '{request.param}' is not installed")
+    placement = Placement(address="local", folder=str(tmp_path))
+    made = EXECUTORS.get(request.param)(make_work, {"greeting": "hello"}, workers=1, threads=1, placement=placement)
     yield made
     made.close()
 
@@ -31,8 +39,11 @@ def processes() -> Iterator[ProcessExecutor]:
 
 
 def _do(executor: Executor, name: str) -> Outcome:
-    executor.submit(job(name))
     deadline = time.monotonic() + 60
+    while not executor.free:  # on other machines workers come up when there is room for them
+        assert not executor.wait(0.1)
+        assert time.monotonic() < deadline
+    executor.submit(job(name))
     while time.monotonic() < deadline:
         for outcome in executor.wait(0.1):
             return outcome
@@ -54,12 +65,36 @@ def test_a_job_that_raises_or_exits_has_failed_and_the_executor_goes_on(executor
 
 
 def test_a_submitted_job_takes_its_place(executor: Executor):
+    assert _do(executor, "b").status == "finished"
     assert executor.free == 1
     executor.submit(job("a"))
     assert executor.free == 0
     while not executor.wait(0.1):
         pass
     assert executor.free == 1
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGSEGV", "crashed"), ("SIGKILL", "killed")])
+def test_a_process_that_dies_under_a_job_is_told_and_replaced_wherever_it_is(
+    executor: Executor, name: str, status: str
+):
+    if type(executor).__name__ == "InlineExecutor":
+        pytest.skip("the process is the test's own")
+    assert _do(executor, name).status == status
+    assert _do(executor, "a").status == "finished"
+
+
+def test_closing_ends_what_runs_wherever_it_is(executor: Executor):
+    if type(executor).__name__ == "InlineExecutor":
+        pytest.skip("it runs in wait alone")
+    pid = int(_do(executor, "a").run_id.split()[1])
+    executor.submit(job("slow"))
+    time.sleep(0.5)
+    executor.close()
+    deadline = time.monotonic() + 20
+    while psutil.pid_exists(pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not psutil.pid_exists(pid)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class Executor(Protocol):
 
 
 EXECUTORS: Final[Catalog[Callable[..., Executor]]] = Catalog("executor")
-"""Name → maker: (make_work, settings of it, workers, threads, modules to import once)."""
+"""Name → maker: (make_work, settings of it, workers, threads, modules to import once, placement on other machines)."""
 
 
 def failure(job: Job, error: BaseException, seconds: float) -> Outcome:

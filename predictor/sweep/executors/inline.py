@@ -8,6 +8,7 @@ from typing import Any
 
 from predictor.sweep.executors.base import EXECUTORS, MakeWork, failure
 from predictor.sweep.job import Job, Outcome
+from predictor.sweep.placement import HERE, Placement
 
 
 @EXECUTORS.register("inline")
@@ -21,6 +22,7 @@ class InlineExecutor:
         workers: int = 1,
         threads: int = 0,
         imports: Sequence[str] = (),
+        placement: Placement = HERE,
     ) -> None:
         self._work = make_work(**settings)
         self._waiting: Job | None = None

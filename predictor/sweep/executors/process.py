@@ -21,6 +21,7 @@ import psutil
 from predictor.models.room import shares
 from predictor.sweep.executors.base import EXECUTORS, MakeWork, failure
 from predictor.sweep.job import Job, Outcome
+from predictor.sweep.placement import HERE, Placement
 
 _UNKNOWN: Final = 255
 """What multiprocessing gives for a worker whose server process has ended, and with it the knowledge of its end."""
@@ -53,6 +54,8 @@ class ProcessExecutor:
         workers: processes, at least 1.
         threads: of torch in each worker, as OMP_NUM_THREADS; 0 divides the cores.
         imports: modules that the server process imports, in order.
+        placement: the processes are on this machine; nothing of it is needed.
+        environment: variables of the workers, in place of those that divide this machine evenly.
     """
 
     def __init__(
@@ -62,12 +65,14 @@ class ProcessExecutor:
         workers: int = 1,
         threads: int = 0,
         imports: Sequence[str] = (),
+        placement: Placement = HERE,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._make_work = make_work
         self._settings = dict(settings)
         self._threads = threads or max(1, cores() // workers)
         self._gpus = gpus()
-        self._shares = shares(workers, len(self._gpus))
+        self._shares = shares(workers, len(self._gpus)) if environment is None else dict(environment)
         # A child forked from this very process would inherit its threads and connections in an unknown state.
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self._context: Any = multiprocessing.get_context(method)
