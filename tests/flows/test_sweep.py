@@ -117,13 +117,28 @@ def test_a_second_sweep_finds_all_done_and_a_larger_plan_runs_the_rest(plan: Pat
     assert len(_rows(read_records(["lab"]))) == 4
 
 
+@pytest.mark.parametrize(("executor", "package"), [("ray", "ray"), ("slurm", "submitit")])
+def test_workers_of_an_engine_give_the_same_numbers(
+    undisturbed: tuple[str, SweepResult], plan: Path, tmp_path: Path, executor: str, package: str
+):
+    pytest.importorskip(package, reason=f"the extra '{executor}' is not installed")
+    where = {"address": "local", "folder": str(tmp_path / "shared"), "workers": 1, "threads": 1}
+    result = sweep(SweepConfig(plan=str(plan), executor=executor, max_runs=3, **where), experiment="lab")
+    assert result.tally is not None
+    assert result.tally.finished == 3
+    there, here = (_rows(read_records(["lab"], tracking_uri=uri)) for uri in (None, undisturbed[0]))
+    assert len(there) == 3
+    assert there == {key: here[key] for key in there}
+    assert not [run for run in read_records(["lab"]) if run.status == "RUNNING"]
+
+
 def test_a_plan_is_checked_whole_before_anything_runs(plan: Path):
     content = json.loads(plan.read_text())
     plan.write_text(json.dumps({**content, "datasets": ["a.json", "missing.json"]}))
     with pytest.raises(DataError, match=r"missing\.json"):
         _sweep(plan)
-    with pytest.raises(ConfigError, match="unknown executor 'ray'"):
-        sweep(SweepConfig(plan=str(plan), executor="ray"), experiment="lab")
+    with pytest.raises(ConfigError, match="unknown executor 'rays'"):
+        sweep(SweepConfig(plan=str(plan), executor="rays"), experiment="lab")
     assert not read_records(["lab"])
 
 
