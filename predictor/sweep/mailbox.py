@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -62,7 +63,14 @@ class Mailbox:
     @property
     def ready(self) -> bool:
         """Whether a worker has come up here."""
-        return (self._folder / "ready").exists()
+        return self._ready.exists()
+
+    def silence_s(self) -> float:
+        """Seconds since the worker here gave a sign, by the clock that stamps files; 0 where none has come up."""
+        try:
+            return self._sweep.stat().st_mtime - self._ready.stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     def fault(self) -> PredictorError | None:
         """Why the worker could not come up."""
@@ -71,7 +79,7 @@ class Mailbox:
 
     def not_ready(self) -> None:
         """The worker has gone; another may come up here."""
-        (self._folder / "ready").unlink(missing_ok=True)
+        self._ready.unlink(missing_ok=True)
 
     def end(self) -> None:
         """Let all workers of this sweep end now."""
@@ -86,7 +94,7 @@ class Mailbox:
     def come_up(self, fault: PredictorError | None) -> None:
         """Say that a worker is here, or why it cannot be."""
         if fault is None:
-            _write(self._folder / "ready", {"process": os.getpid()})
+            _write(self._ready, {"process": os.getpid()})
         else:
             _write(self._folder / "fault", {name: getattr(fault, name) for name in ("what", "where", "rule", "fix")})
 
@@ -106,16 +114,29 @@ class Mailbox:
                 return None
             if silent:
                 return None
+            self.live()
             time.sleep(_POLL_S)
 
+    def live(self) -> None:
+        """Tell the sweep that the worker lives."""
+        if time.monotonic() - self._signed > _SIGN_S:
+            with contextlib.suppress(FileNotFoundError):  # the sweep has taken the box away
+                os.utime(self._ready)
+            self._signed = time.monotonic()
+
     def ended(self) -> bool:
-        """Whether the sweep has said that it ends."""
+        """Whether the sweep has said that it ends; a sign of life by the way."""
+        self.live()
         return not self._sweep.exists()
 
     def answer(self, number: int, outcome: Outcome) -> None:
         """Say what came of a job."""
         told = {each.name: getattr(outcome, each.name) for each in dataclasses.fields(outcome) if each.name != "job"}
         _write(self._folder / f"{number}.outcome", told)
+
+    @property
+    def _ready(self) -> Path:
+        return self._folder / "ready"
 
     @property
     def _sweep(self) -> Path:

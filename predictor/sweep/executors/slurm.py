@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
+import subprocess
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -25,6 +27,8 @@ _NOTICE_S: Final = 120
 """Seconds before its time is over, or its machine is taken, at which a job is told so."""
 _STOP_S: Final = 60.0
 _POLL_S: Final = 0.1
+_SILENCE_S: Final = 60.0
+"""Seconds without a sign of a worker after which it is lost."""
 _STATE_S: Final = 2.0
 """Seconds between two looks at the states of the jobs; submitit asks Slurm itself more rarely."""
 
@@ -81,6 +85,7 @@ class SlurmExecutor:
         self._engine = submitit.AutoExecutor(folder=self._folder / "logs", cluster=cluster)
         self._engine.update_parameters(**_parameters(placement))
         self._bench = bench(make_work, settings, threads, imports, placement)
+        self._accounts = cluster != "slurm" or _keeps_accounts()
         self._looked = 0.0
         self._desks = [_Desk(Mailbox(self._folder / f"worker-{number}")) for number in range(workers)]
         for desk in self._desks:
@@ -123,9 +128,9 @@ class SlurmExecutor:
         self._desks[0].box.end()
         deadline = time.monotonic() + _STOP_S
         for desk in self._desks:
-            while desk.slurm is not None and not desk.slurm.done() and time.monotonic() < deadline:
+            while desk.slurm is not None and not self._over(desk) and time.monotonic() < deadline:
                 time.sleep(_POLL_S)
-            if not desk.slurm.done():
+            if desk.slurm is not None and not self._over(desk):
                 with contextlib.suppress(Exception):
                     desk.slurm.cancel(check=False)
             desk.box.remove()
@@ -135,6 +140,10 @@ class SlurmExecutor:
             return None
         desk.job = None
         return outcome
+
+    def _over(self, desk: _Desk) -> bool:
+        """Whether the job of Slurm has ended; without accounts, of one that was killed only its silence tells."""
+        return bool(desk.slurm.done() if self._accounts else desk.slurm.paths.result_pickle.exists())
 
     def _look(self) -> None:
         """Sign that the sweep lives; where a job of Slurm has ended, tell its fine-tune's end and queue another job."""
@@ -146,8 +155,12 @@ class SlurmExecutor:
             fault = desk.box.fault()
             if fault is not None:
                 raise fault
-            if not desk.slurm.done():
+            silent = desk.box.silence_s() > _SILENCE_S
+            if not silent and not self._over(desk):
                 continue
+            if silent:
+                with contextlib.suppress(Exception):
+                    desk.slurm.cancel(check=False)
             if desk.job is not None and desk.box.outcome(desk.number, desk.job) is None:
                 lost = Outcome(desk.job, "killed", seconds=time.perf_counter() - desk.since, message=_state(desk.slurm))
                 desk.box.answer(desk.number, lost)
@@ -218,6 +231,7 @@ def _library() -> Any:
             rule="it comes with the extra 'slurm'",
             fix="pip install '.[slurm]'",
         ) from error
+    logging.getLogger("submitit").setLevel(logging.ERROR)  # it tells of every look at a job
     return submitit
 
 
@@ -234,6 +248,12 @@ def _cluster(address: str) -> str:
             fix="start the sweep on a login node, or -P address=local for processes of this machine",
         )
     return _CLUSTERS[address]
+
+
+def _keeps_accounts() -> bool:
+    """Whether Slurm can be asked for jobs that have ended."""
+    asked = subprocess.run(["sacct", "--noheader", "--format=JobID"], capture_output=True, check=False)
+    return asked.returncode == 0
 
 
 def _parameters(placement: Placement) -> dict[str, Any]:
@@ -266,4 +286,4 @@ def _refused(error: Exception) -> PredictorError:
 def _state(job: Any) -> str:
     with contextlib.suppress(Exception):
         return f"job {job.job_id} is {job.state}"
-    return "its job has ended"
+    return "its job has ended"  # Slurm without accounts does not say how
