@@ -23,7 +23,7 @@ _ROWS: Final = 96
 """Of each candidate: as many as of most datasets of the packaged runs."""
 _HJ: Final = {"learning_rate": 1e-3, "batch_size": 4, "epochs": 1.0, "lora_dropout": 0.0, "warmup_ratio": 0.03}
 """What most of the packaged runs were trained with."""
-_SCORED: Final = {"eval_limit": 150, "dev_limit": 32, "probe_steps": 6}
+_SCORED: Final = {"eval_limit": 150, "dev_limit": 20, "probe_steps": 6}
 """As in the packaged runs, so that all scores of the page are of the same questions."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from predictor.config import canonical_hash
 from predictor.data.example import Example
@@ -36,6 +36,7 @@ from predictor.models.room import room
 from predictor.models.shelf import Loan, borrow
 from predictor.probe import Encoder, answer_marks, embed_features, forward_features, static_features, train_features
 from predictor.probe.labels import label_embed_features, label_features, labelled
+from predictor.probe.losses import UNMARKED, Marks
 from predictor.progress import SILENT, Progress
 from predictor.schema import DatasetUse, RunRecord, encode, keys
 from predictor.schema.families import family_of
@@ -49,6 +50,8 @@ from predictor.trial.measured import Features, arithmetic, measured
 from predictor.trial.monitor import LOG, Monitor
 from predictor.trial.replay import replay_rows, training_fingerprint
 from predictor.trial.sources import base_source, ready_base
+
+_ZERO_SHOT: Final = "zero_shot"
 
 
 class RunWriter(Protocol):
@@ -348,18 +351,19 @@ class Trial:
             self.encoder_digest = encoder.digest[:16]
         if "forward" in tiers:
             base = self.base
-            needed: dict[str, Any] = {
-                "rows": digest,
-                "dev": m.dev_fingerprint,
-                "model": base.model_digest,
-                "start": [self._start_digest, str(self.hp.method.settings)] if self._start_digest else [],
-                "max_length": str(self.hp.training.max_length),
-                "arithmetic": arithmetic(base.device),
-            }
-            if base.quantization:
-                needed["quantization"] = str(base.quantization)
-            # A GPU's sums may come out in another order in another process.
-            self._take("forward", needed, lambda: self._forward(base), disk=base.device.kind == "cpu")
+            needed = {"rows": digest, **self._asked_of(base)}
+            self._take("forward", needed, lambda: self._forward(base), disk=_repeats(base))
+
+    def _asked_of(self, base: BaseModel) -> dict[str, Any]:
+        """What the answers of the weights that a fine-tune begins with depend on, beside the rows."""
+        needed: dict[str, Any] = {
+            "dev": self.materials.dev_fingerprint,
+            "model": base.model_digest,
+            "start": [self._start_digest, str(self.hp.method.settings)] if self._start_digest else [],
+            "max_length": str(self.hp.training.max_length),
+            "arithmetic": arithmetic(base.device),
+        }
+        return needed | ({"quantization": str(base.quantization)} if base.quantization else {})
 
     def _static(self, rows: Sequence[Example]) -> Features:
         m = self.materials
@@ -377,13 +381,27 @@ class Trial:
 
     def _forward_of(self, model: Any, base: BaseModel) -> Features:
         m = self.materials
+        if not m.dev:
+            return forward_features(model, base.tokenizer, self.own_rows, dev=UNMARKED)
+        known = self._on_dev(model, base)
+        score = known.pop(_ZERO_SHOT)
+        features = forward_features(model, base.tokenizer, self.own_rows, dev=Marks(**known))
+        return features | {f"zero_shot_{m.task.headline}": score}
+
+    def _on_dev(self, model: Any, base: BaseModel) -> Features:
+        """What the weights that a fine-tune begins with say on the development slice: of all datasets the same."""
+        m = self.materials
+
+        def ask() -> Features:
+            marks = dataclasses.asdict(answer_marks(model, base.tokenizer, self.dev_rows))
+            return marks | {_ZERO_SHOT: headline_score(model, base, m.task, m.dev)}
+
+        parts = {**self._asked_of(base), "of": "dev", "settings": repr(self.config.task.settings)}
         with self.watch.part("probe_dev"):
-            dev = answer_marks(model, base.tokenizer, self.dev_rows)
-        features = forward_features(model, base.tokenizer, self.own_rows, dev=dev)
-        if m.dev:
-            with self.watch.part("probe_dev"):
-                features[f"zero_shot_{m.task.headline}"] = headline_score(model, base, m.task, m.dev)
-        return features
+            found = measured("forward", m.task, parts, ask, disk=_repeats(base))
+        if not found.now:
+            self.saved["probe_dev"] = found.seconds
+        return dict(found.features)
 
     def _take(self, tier: str, parts: Mapping[str, Any], compute: Callable[[], Features], *, disk: bool = True) -> None:
         # A task's settings may change what it puts to a model.
@@ -534,3 +552,8 @@ class Trial:
             every_steps=execution.checkpoint_steps,
             note=self._progress.note,
         )
+
+
+def _repeats(base: BaseModel) -> bool:
+    """Whether another process computes the same bits. A GPU's sums may come out in another order there."""
+    return base.device.kind == "cpu"

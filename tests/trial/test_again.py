@@ -170,3 +170,23 @@ def test_code_that_has_no_file_is_not_trusted_to_stay_the_same():
 
 def _root() -> Path:
     return Path(__file__).resolve().parents[2]
+
+
+def test_what_the_base_says_on_the_development_slice_is_asked_once_for_all_datasets(
+    config: FinetuneConfig, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[int] = []
+    plain = trial.headline_score
+    monkeypatch.setattr(trial, "headline_score", lambda *given: (asked.append(1), plain(*given))[1])
+    probe = config.replace(tiers="forward")
+    first, second = probe_dataset(probe), probe_dataset(probe.replace(train_limit=40))
+    assert len(asked) == 1
+    assert first.probe["initial_loss"] != second.probe["initial_loss"]
+    of_dev = [name for name in first.probe if name.startswith(("zero_shot", "dev_"))]
+    assert of_dev
+    assert all(first.probe[name] == second.probe[name] for name in of_dev)
+    assert "saved_probe_dev_s" not in first.costs
+    assert second.costs["saved_probe_dev_s"] > 0
+    # Another slice is another question.
+    probe_dataset(probe.replace(dev_limit=4))
+    assert len(asked) == 2
