@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Curve = Sequence[tuple[int, float]]
-_SCORES = ("eval/accuracy", "eval/macro_f1")
+_SCORES = ("eval/accuracy", "eval/macro_f1", "eval/closeness", "eval/pearson", "eval/spearman")
 
 
 def learning_curve(curves: Mapping[str, Curve], probe_steps: int) -> Figure:
