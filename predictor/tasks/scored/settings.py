@@ -25,14 +25,13 @@ class ScoringSettings:
 
     head: str = param(
         WRITES,
-        "none: the model writes its answer (the default); regression (input, 512, 256, dimensions; ReLU and dropout) "
-        "or linear_regression: a head gives the scores, on an encoder too",
+        "none (the default): the model writes its answer; regression (input, 512, 256, dimensions) or "
+        "linear_regression: a head gives the scores, on an encoder too",
         choices=(WRITES, *HEADS),
     )
     metric_for_best_model: str = param(
         "closeness",
-        "with a head, the weights of the evaluation that was best by this (the default is closeness) are the outcome; "
-        "none keeps those of the last step",
+        "the same of a head that gives scores: closeness (the default), pearson, spearman, loss or none",
         choices=("closeness", "pearson", "spearman", "loss", "none"),
     )
     scoring_dimensions: str = param(
