@@ -14,6 +14,7 @@ from predictor.finetune.methods import METHODS
 from predictor.models.base_model import BaseModel
 from predictor.models.classifier import (
     NO_CLASS,
+    _put_head,
     draw_head,
     load_classifier,
     load_saved,
@@ -108,3 +109,9 @@ def test_a_folder_that_holds_a_classifier_or_nothing_is_refused(encoder: Path, t
     save_classifier(base.model, base.tokenizer, tmp_path, "mlp", "")
     with pytest.raises(ModelError, match=r"the model says classes \(growth, size\) and gives no scores"):
         load_scorer(tmp_path, detect())
+
+
+def test_a_model_without_a_place_for_a_head_is_refused_with_what_to_do_instead():
+    with pytest.raises(ModelError, match="the model cannot carry a head") as caught:
+        _put_head(torch.nn.Linear(2, 2), "mlp", 2, "some/model", torch.float32)
+    assert "head=none with task=scoring" in (caught.value.fix or "")
