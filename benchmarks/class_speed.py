@@ -21,14 +21,15 @@ import torch  # noqa: E402
 from transformers import Trainer, TrainingArguments, set_seed  # noqa: E402
 
 from benchmarks.interleaved import interleave, seconds  # noqa: E402
-from predictor.finetune.classes import Classes, collated, labelled_dataset  # noqa: E402
+from predictor.finetune.classes import Classes, labelled_dataset  # noqa: E402
+from predictor.finetune.heads import collated  # noqa: E402
 from predictor.finetune.methods import METHODS  # noqa: E402
 from predictor.finetune.plan import plan_training  # noqa: E402
 from predictor.finetune.train import train  # noqa: E402
 from predictor.models.classifier import draw_head, load_classifier  # noqa: E402
 from predictor.models.device import detect  # noqa: E402
+from predictor.trial.class_trial import ClassTrial  # noqa: E402
 from predictor.trial.config import finetune_config  # noqa: E402
-from predictor.trial.head_trial import HeadTrial  # noqa: E402
 from predictor.trial.sources import ready_base  # noqa: E402
 
 
@@ -37,7 +38,7 @@ def main(folder: str, dataset: str, rows: int = 512, rounds: int = 3) -> None:
         task="classification", base_model=folder, dataset=dataset, train_limit=rows, epochs=1, batch_size=16,
         max_length=128, metric_for_best_model="none", dev_limit=0, eval_limit=1,
     )  # fmt: skip
-    trial = HeadTrial(config)
+    trial = ClassTrial(config)
     learnt, hp, device = trial.rows, config.hyperparameters, detect()
     tokens = sum(row.length for row in learnt)
     labels, source = trial.labels, ready_base(folder, kind="any")

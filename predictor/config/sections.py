@@ -102,6 +102,13 @@ class Sectioned:
         for name, fields in foreign_parameters(type(self), {**kept, **values}).items():
             if name not in values and fields:
                 kept.pop(name, None)
+        given = {name: Given(value, f"-P {name}") for name, value in {**kept, **values}.items()}
+        known = parameters_of(type(self), _picked(type(self), given))
+        for name in kept.keys() - values.keys():
+            # Two plug-ins may have a parameter of one name with other choices.
+            choices = known[name].rule.get("choices") if name in known else None
+            if choices and kept[name] not in choices:
+                del kept[name]
         return from_values(type(self), {**kept, **values})
 
     def in_sections(self) -> dict[str, Any]:
@@ -191,12 +198,21 @@ def foreign_parameters(cls: type, picked: Mapping[str, Any]) -> dict[str, list[s
 
 
 def all_parameters(cls: type) -> dict[str, Parameter]:
-    """Every parameter that any choice of plug-ins reads, by its one name."""
+    """Every parameter that any choice of plug-ins reads, by its one name.
+
+    Where plug-ins read one in different ways, its help says what it is to each.
+    """
     found = parameters_of(cls)
     for part in _choices(cls):
-        for _, plugin in _catalog(part):
+        helps: dict[str, dict[str, list[str]]] = {}
+        for plugin_name, plugin in _catalog(part):
             for name, each in own_parameters(settings_class(plugin)).items():
                 found.setdefault(name, each)
+                helps.setdefault(name, {}).setdefault(each.help, []).append(plugin_name)
+        for name, texts in helps.items():
+            if len(texts) > 1:
+                told = "; ".join(f"{part.name}={' or '.join(names)}: {text}" for text, names in texts.items())
+                found[name] = dataclasses.replace(found[name], rule={**found[name].rule, "help": told})
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -61,10 +61,13 @@ class PassTrainer(SFTTrainer):
         return loss
 
 
-def divide(inputs: dict[str, Any], tokens: int) -> list[dict[str, Any]]:
+def divide(inputs: dict[str, Any], tokens: int, whole: Sequence[str] = ()) -> list[dict[str, Any]]:
     """A batch that is padded on the right as batches of at most `tokens`, rows of like length together, longest first.
 
     One that fits, or has no padding to tell its rows' lengths by, stays as it is.
+
+    Args:
+        whole: names of what has no axis of tokens.
     """
     mask = inputs.get("attention_mask")
     if not tokens or mask is None or mask.numel() <= tokens:
@@ -77,7 +80,8 @@ def divide(inputs: dict[str, Any], tokens: int) -> list[dict[str, Any]]:
     while begin < len(sizes):
         end = begin + max(1, tokens // max(1, sizes[begin]))
         rows, width = order[begin:end], max(2, sizes[begin])
-        parts.append({n: value[rows, :width] if value.dim() > 1 else value[rows] for n, value in inputs.items()})
+        cut = {name for name, value in inputs.items() if value.dim() > 1 and name not in whole}
+        parts.append({n: value[rows, :width] if n in cut else value[rows] for n, value in inputs.items()})
         begin = end
     return parts
 

@@ -22,6 +22,9 @@ _CURVES = {
     "eval_loss": "eval/loss",
     "eval_accuracy": "eval/accuracy",
     "eval_macro_f1": "eval/macro_f1",
+    "eval_closeness": "eval/closeness",
+    "eval_pearson": "eval/pearson",
+    "eval_spearman": "eval/spearman",
     "num_tokens": TOKENS,
 }
 

@@ -69,8 +69,9 @@ def evaluate(
     Forgetting and retention are written back as scores of the fine-tune.
 
     Raises:
-        ConfigError: not exactly one fine-tune is named. ModelError: its files are missing or it is of another base.
-        TrackingError: its run failed or does not exist. DataError: an original task's file cannot be used.
+        ConfigError: not exactly one fine-tune is named, or it has a head. ModelError: its files are missing, or it is
+            of another base. TrackingError: its run failed or does not exist. DataError: an original task's file cannot
+            be used.
     """
     check(config)
     named = [name for name in ("run_id", "adapter", "model", "compare") if getattr(config.finetuned, name)]
@@ -92,7 +93,7 @@ def after(config: FinetuneConfig) -> EvaluateConfig | None:
     Its files are read now, so that what is wrong with them is said before anything is trained.
 
     Raises:
-        ConfigError, DataError: a parameter or a file of the evaluation cannot be used.
+        ConfigError, DataError: a parameter or a file of the evaluation cannot be used, or the model has a head.
     """
     from predictor.config import from_strings
     from predictor.evaluation.originals import read_originals
@@ -109,6 +110,7 @@ def after(config: FinetuneConfig) -> EvaluateConfig | None:
                 fix="-P evaluate=true",
             )
         return None
+    _refuse_head(config, "-P evaluate=true")
     asked = from_strings(EvaluateConfig, {"config": path} if path else {})
     for name in ("run_id", "adapter", "model", "compare", "base_model", "dataset", "eval_dataset"):
         if getattr(asked.finetuned, name):
@@ -234,6 +236,7 @@ def _subject(
         found = Subject(folder.name, base_model, "", materials.task, materials.scored, train, facts)
         return found, materials if asked.dataset else None
     trial = config_as_run(run.config, said)
+    _refuse_head(trial, f"run {run.record.run_id}")
     materials = gather(trial)
     for line in changed(materials, run.record):
         progress.note(line)
@@ -260,6 +263,16 @@ def _subject(
         seeds=seed_noise(run.record, others, materials.task.headline),
     )
     return found, materials
+
+
+def _refuse_head(config: FinetuneConfig, where: str) -> None:
+    if config.has_head:
+        raise ConfigError(
+            "a fine-tune with a head is not compared with its base",
+            where=where,
+            rule="both are asked the same questions, and the base has no head to answer them",
+            fix="its scores, and those of the floor beside them, stand in its own run",
+        )
 
 
 def _folder(run: FinetuneRun) -> str:

@@ -1,9 +1,13 @@
-"""A base model with a head that says which class a text belongs to: load, read texts, say, save, load again."""
+"""A base model with a head, that says which class a text belongs to: load, read texts, say, save, load again.
+
+A head that gives scores (:mod:`predictor.models.scorer`) stands on the model, reads and is saved in the same way.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,18 +31,24 @@ if TYPE_CHECKING:
 _HIDDEN: Final = (512, 256)
 _DROPOUT: Final = 0.1
 _PASS_TOKENS: Final = 8192
+_USUAL_LENGTH: Final = 512
+"""Tokens of a text that a saved model reads which does not say how many."""
 _SETTINGS: Final = "classifier.json"
 TINY: Final = 1e-12
 """No probability is taken for less: its logarithm would be none."""
+NO_CLASS: Final = -1
+"""The label of a row that is scored instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledRow:
-    """One text as the model reads it, and the position of its class.
+    """One text as the model reads it, and the position of its class, or its scores.
 
     Attributes:
         prompt_ids: tokens of the text. completion_ids, earlier: none, since nothing is said.
+        label: position of the class; :data:`NO_CLASS` of a row with scores.
         cut: the text was longer, and its end is left out.
+        scores: shares of the range by dimension, in [0, 1], NaN where the row has none; empty of a row with a class.
     """
 
     id: str
@@ -47,6 +57,7 @@ class LabelledRow:
     cut: bool = False
     completion_ids: list[int] = field(default_factory=list)
     earlier: tuple[tuple[int, int], ...] = ()
+    scores: tuple[float, ...] = ()
 
     @property
     def learnt(self) -> int:
@@ -80,7 +91,8 @@ def load_classifier(
     """A base model, decoder or encoder, with a new head; its weights are not drawn before :func:`draw_head`.
 
     Args:
-        labels: the classes in their order; they stand in the model's configuration.
+        labels: the classes in their order, or the dimensions that are scored: the head has an output for each. They
+            stand in the model's configuration.
         head: `mlp` or `linear`.
         quantization: in how many bits all but the head is kept; None: in the device's type.
 
@@ -160,6 +172,14 @@ def draw_head(model: Any) -> None:
                     torch.nn.init.zeros_(module.bias)
 
 
+def start_at(model: Any, outputs: Sequence[float]) -> None:
+    """Let the head begin near these outputs, one for each: they become its last bias, should it have one."""
+    last = [module for module in head_of(model).modules() if isinstance(module, torch.nn.Linear)][-1]
+    if last.bias is not None:
+        with torch.no_grad():
+            last.bias.copy_(torch.tensor(outputs, dtype=last.bias.dtype))
+
+
 def read_texts(
     texts: Sequence[str],
     labels: Sequence[int],
@@ -167,22 +187,27 @@ def read_texts(
     tokenizer: PreTrainedTokenizerBase,
     most: int,
     around: Sequence[str] | None = None,
+    scores: Sequence[tuple[float, ...]] | None = None,
 ) -> list[LabelledRow]:
     """Texts as token ids of at most `most`, their ends left out where they are longer.
 
     Args:
         around: the text of each in its template; the text inside is cut, not the template. None where there is none.
+        scores: of each, by dimension; None of rows with classes.
     """
     whole = _token_ids(around or texts, tokenizer, None)
     longer = [place for place, row in enumerate(whole) if len(row) > most]
     cut = dict(zip(longer, _shortened(texts, around, longer, tokenizer, most), strict=True))
     return [
-        LabelledRow(ids[place], cut.get(place, row), labels[place], place in cut) for place, row in enumerate(whole)
+        LabelledRow(
+            ids[place], cut.get(place, row), labels[place], place in cut, scores=scores[place] if scores else ()
+        )
+        for place, row in enumerate(whole)
     ]
 
 
-def class_logits(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-    """Scores of the classes, (rows, classes), in the model's own type.
+def head_outputs(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """What the head gives, (rows, outputs), in the model's own type: of a classifier the logits of its classes.
 
     A decoder is pooled at the last token of each row that the mask counts, wherever padding stands and whatever token
     it is made of.
@@ -206,14 +231,34 @@ def class_probabilities(
     model: Any, tokenizer: Any, rows: Sequence[LabelledRow], *, batch_tokens: int = _PASS_TOKENS, on_batch: Any = None
 ) -> np.ndarray:
     """Probabilities of the classes, (rows, classes), float64, in the order of the rows."""
+    return read_off(
+        model, tokenizer, rows, lambda logits: logits.softmax(-1), batch_tokens=batch_tokens, on_batch=on_batch
+    )
+
+
+def read_off(
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[LabelledRow],
+    reading: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    batch_tokens: int = _PASS_TOKENS,
+    on_batch: Any = None,
+) -> np.ndarray:
+    """What a model with a head says of rows, (rows, outputs), float64, in the order of the rows.
+
+    Args:
+        reading: of the outputs of a batch, float32, (rows, outputs).
+        batch_tokens: tokens of one pass, padding included. on_batch: is told how many rows each pass had.
+    """
     found: dict[int, np.ndarray] = {}
     pad_id, device = pad_id_of(tokenizer), next(model.parameters()).device
     lengths = [max(2, row.length) for row in rows]
     with at_rest(model), torch.inference_mode():
         for batch in batches(lengths, batch_tokens):
             ids, mask = padded([rows[place].prompt_ids for place in batch], pad_id, device)
-            scores = class_logits(model, ids, mask).float().softmax(-1).cpu().double().numpy()
-            found |= dict(zip(batch, scores, strict=True))
+            said = reading(head_outputs(model, ids, mask).float()).cpu().double().numpy()
+            found |= dict(zip(batch, said, strict=True))
             if on_batch is not None:
                 on_batch(len(batch))
     return np.stack([found[place] for place in range(len(rows))])
@@ -226,15 +271,32 @@ def class_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def save_classifier(
-    model: Any, tokenizer: Any, folder: Path, head: str, template: str, quantization: Quantization | None = None
+    model: Any,
+    tokenizer: Any,
+    folder: Path,
+    head: str,
+    template: str,
+    quantization: Quantization | None = None,
+    *,
+    max_length: int = 0,
+    bounds: tuple[float, float] | None = None,
 ) -> None:
-    """Write beside the weights what :func:`load_saved` needs to know: labels, head, template, bits of the base."""
+    """Write beside the weights what :func:`open_saved` needs to know: labels, head, template, bits of the base.
+
+    Args:
+        max_length: tokens of a text that were read at most; 0 leaves it to the model.
+        bounds: the lowest and the highest score, of a head that gives scores.
+    """
     config = _inner(model).config
     labels = [config.id2label[position] for position in range(config.num_labels)]
     tokenizer.save_pretrained(str(folder))
     told: dict[str, Any] = {"labels": labels, "head": head, "template": template}
     if quantization is not None:
         told["quantization"] = [quantization.kind, quantization.double]
+    if max_length:
+        told["max_length"] = max_length
+    if bounds is not None:
+        told["bounds"] = list(bounds)
     (folder / _SETTINGS).write_text(
         json.dumps(told, ensure_ascii=False, indent=1) + "\n",
         encoding="utf-8",
@@ -266,6 +328,25 @@ class Classifier:
         return [dict(zip(self.labels, map(float, row), strict=True)) for row in found]
 
 
+@dataclass(frozen=True)
+class SavedHead:
+    """A trained model with a head, loaded in evaluation mode.
+
+    Attributes:
+        labels: classes, or dimensions that are scored, in the order of the outputs.
+        template: around a text; empty for the bare text.
+        max_length: tokens of a text that are read.
+        bounds: the lowest and the highest score; None of a head that says classes.
+    """
+
+    model: Any
+    tokenizer: Any
+    labels: list[str]
+    template: str
+    max_length: int
+    bounds: tuple[float, float] | None = None
+
+
 def load_saved(folder: str | Path, device: Device, base: str = "") -> Classifier:
     """The classifier that a fine-tune has left, with all weights or as an adapter with its head.
 
@@ -275,16 +356,32 @@ def load_saved(folder: str | Path, device: Device, base: str = "") -> Classifier
     Raises:
         ModelError: the folder holds none, or the base is absent or another.
     """
+    found = open_saved(folder, device, base)
+    if found.bounds is not None:
+        raise ModelError(
+            f"the model gives scores ({', '.join(found.labels)}) and says no classes",
+            where=str(folder),
+            rule="what a fine-tune of task=classification leaves",
+            fix="load it with predictor.models.scorer.load_scorer",
+        )
+    return Classifier(found.model, found.tokenizer, found.labels, found.template, found.max_length)
+
+
+def open_saved(folder: str | Path, device: Device, base: str = "") -> SavedHead:
+    """A model with a head that a fine-tune has left; arguments and errors as of :func:`load_saved`."""
     folder = Path(folder)
     try:
         told = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
         labels, head, template = told["labels"], told["head"], told["template"]
         quantization = Quantization(*told["quantization"]) if "quantization" in told else None
-    except (OSError, ValueError, KeyError) as error:
+        most = int(told.get("max_length", _USUAL_LENGTH))
+        low, high = told.get("bounds", (math.nan, math.nan))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"the folder holds no classifier ({type(error).__name__}: {error})",
             where=str(folder),
-            rule=f"what a fine-tune of task=classification leaves: weights, tokenizer and {_SETTINGS}",
+            rule="what a fine-tune of task=classification, or of task=scoring with a head, leaves: weights, tokenizer "
+            f"and {_SETTINGS}",
         ) from error
     adapter = (folder / "adapter_config.json").is_file()
     if adapter:
@@ -303,10 +400,12 @@ def load_saved(folder: str | Path, device: Device, base: str = "") -> Classifier
         _load_head(loaded.model, folder)
         model = loaded.model
     model.eval()
-    return Classifier(model, loaded.tokenizer, labels, template, limit_of(loaded.model.config, loaded.tokenizer))
+    limit = limit_of(loaded.model.config, loaded.tokenizer, most)
+    bounds = None if math.isnan(low) else (float(low), float(high))
+    return SavedHead(model, loaded.tokenizer, labels, template, limit, bounds)
 
 
-def limit_of(config: Any, tokenizer: Any, most: int = 512) -> int:
+def limit_of(config: Any, tokenizer: Any, most: int) -> int:
     """Tokens of a text that the model can read, `most` at most."""
     places = getattr(config.get_text_config(), "max_position_embeddings", None) or most
     return int(min(most, places, tokenizer.model_max_length))
@@ -333,10 +432,10 @@ def _put_head(model: Any, head: str, classes: int, source: str, dtype: torch.dty
     name = next((name for name in HEADS if hasattr(model, name)), None)
     if name is None:
         raise ModelError(
-            "the model cannot carry a head for classification",
+            "the model cannot carry a head",
             where=source,
             rule=f"its AutoModelForSequenceClassification has its head under {' or '.join(HEADS)}",
-            fix="use method=sft, by which the model writes the label",
+            fix="use method=sft with task=classification, or head=none with task=scoring: the model writes its answer",
         )
     old = getattr(model, name)
     linear = next(module for module in old.modules() if isinstance(module, torch.nn.Linear))

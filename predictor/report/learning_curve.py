@@ -9,7 +9,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Curve = Sequence[tuple[int, float]]
-_SCORES = ("eval/accuracy", "eval/macro_f1")
+_SCORES = {
+    "eval/accuracy": "tab:green",
+    "eval/macro_f1": "tab:olive",
+    "eval/closeness": "tab:green",
+    "eval/pearson": "tab:olive",
+    "eval/spearman": "tab:brown",
+}
+"""Curve → colour, of scores on an axis of their own."""
 
 
 def learning_curve(curves: Mapping[str, Curve], probe_steps: int) -> Figure:
@@ -26,9 +33,10 @@ def learning_curve(curves: Mapping[str, Curve], probe_steps: int) -> Figure:
     for key, style in (("train/loss", {"lw": 1.2}), ("eval/loss", {"marker": "o", "ms": 4, "lw": 1.2})):
         if curves.get(key):
             loss.plot(*zip(*curves[key], strict=True), label=key, **style)
-    loss.set_ylabel("loss (nats per token)")
+    # Of a head that gives scores the loss is an error of numbers, and no likelihood.
+    loss.set_ylabel("squared error (share of the range)" if "eval/closeness" in curves else "loss (nats per token)")
     scores = loss.twinx() if any(curves.get(key) for key in _SCORES) else None
-    for key, colour in zip(_SCORES, ("tab:green", "tab:olive"), strict=True):
+    for key, colour in _SCORES.items():
         if scores is not None and curves.get(key):
             scores.plot(*zip(*curves[key], strict=True), label=key, marker="s", ms=3, lw=1.0, color=colour)
             scores.set_ylabel("score")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,16 @@ from predictor.metrics import reasoning
 from predictor.tasks.base import Heard, TaskScores, Wanted, register
 from predictor.tasks.scored import figures, form
 from predictor.tasks.scored.joining import together, words_of
-from predictor.tasks.scored.scale import UNNAMED, Scale
-from predictor.tasks.scored.settings import ScoringSettings, fields_of, terms_of, wishes_of
+from predictor.tasks.scored.scale import UNNAMED, Scale, scores_of
+from predictor.tasks.scored.settings import WRITES, ScoringSettings, check_head, fields_of, terms_of, wishes_of
 
 
 @register
 class Scoring:
-    """Reads `question` (the prompt), `context` (what is rated), the score, `think` and `reason`; scores closeness."""
+    """Reads `question` (the prompt), `context` (what is rated), the score, `think` and `reason`; scores closeness.
+
+    With a head it asks for no reasoning: the model reads :meth:`asked`, and learns :meth:`shares`.
+    """
 
     name = "scoring"
     targets = figures.TARGETS
@@ -30,7 +34,9 @@ class Scoring:
 
     def __init__(self, settings: ScoringSettings | None = None) -> None:
         settings = settings or ScoringSettings()
+        check_head(settings)
         self._settings = settings
+        self._headed = settings.head != WRITES
         self._wishes = wishes_of(settings)
         self._scale: Scale | None = None
         self._learnt: tuple[str, ...] = ()
@@ -44,12 +50,17 @@ class Scoring:
         """The task with the scale of these rows; with `scoring_together` the rows of one input are one row.
 
         Raises:
-            DataError: a dimension that no row has, or scores outside the range.
+            DataError: a dimension that no row has, with a head also one that no training row has, or scores outside
+                the range.
         """
         task = Scoring(self._settings)
-        task._scale = self._wishes.scale(train, evaluation)
+        task._scale = self._plain(self._wishes.scale(train, evaluation))
+        if self._headed:
+            self._check_taught(task._scale, train)
         if self._settings.scoring_together:
             train, evaluation = (together(rows, self._wishes) for rows in (train, evaluation))
+        if self._headed:
+            return task, train, evaluation
         task._learnt = tuple(text for text in map(words_of, train) if text)
         # No answer of so many characters has more tokens than that.
         longest = max(len(task.target(example)) for example in (*train, *evaluation))
@@ -73,7 +84,12 @@ class Scoring:
         return self._wishes.lacks(example)
 
     def prompt(self, example: Example) -> list[Message]:
-        """One user turn: the prompt, what is rated, which dimension, and the form of the answer."""
+        """One user turn: the prompt, what is rated, which dimension, and the form of the answer.
+
+        With a head it is what the head reads.
+        """
+        if self._headed:
+            return [Message("user", self.asked(example))]
         scale = self._scale or self._wishes.loose(example)
         labels = form.labels_of(self._wishes.scores(example), scale)
         names = " and ".join(scale.dimensions[name] for name in labels)
@@ -82,9 +98,50 @@ class Scoring:
         return [Message("user", "\n\n".join(filter(None, [example.question, example.context, wanted])))]
 
     def target(self, example: Example) -> str:
-        """Reasoning, score and reason, a line each."""
+        """Reasoning, score and reason, a line each; with a head the scores alone."""
         scale = self._scale or self._wishes.loose(example)
+        if self._headed:
+            return form.wordless(self._wishes.scores(example), scale)
         return form.written(example, self._wishes.scores(example), scale)
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """What a head gives scores of, in the order of its outputs; nothing before the task is :meth:`fitted`."""
+        return tuple(self._scale.dimensions) if self._scale else ()
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest score; 0 and 1 before the task is :meth:`fitted`."""
+        return (self._scale.low, self._scale.high) if self._scale else (0.0, 1.0)
+
+    def rated(self, example: Example) -> str:
+        """The text that is rated: the context, or the prompt where there is none."""
+        return example.context or example.question or ""
+
+    def asked(self, example: Example) -> str:
+        """What a model with a head reads: the prompt and what is rated, and nothing of an answer's form."""
+        return form.text_for_head(example.question, example.context)
+
+    def shares(self, example: Example) -> tuple[float, ...]:
+        """What a head learns of a row: its scores as shares of the range, in [0, 1], by :attr:`dimensions`.
+
+        NaN for a dimension in which the row has no score.
+        """
+        return self._scale_of([example]).shares(self._wishes.scores(example))
+
+    def given(self, shares: np.ndarray, examples: Sequence[Example]) -> list[str]:
+        """The answers of a head: its scores in the dimensions of each row, within the range.
+
+        Args:
+            shares: of the range, by row and dimension, (rows, dimensions); they may lie outside of [0, 1].
+        """
+        scale = self._scale_of(examples)
+        found = scores_of(shares, scale.low, scale.high)
+        answers = []
+        for example, row in zip(examples, found, strict=True):
+            by_dimension = dict(zip(scale.dimensions, map(float, row), strict=True))
+            answers.append(form.given({name: by_dimension[name] for name in self._wishes.scores(example)}, scale))
+        return answers
 
     def parse(self, generated: str) -> str:
         """The generated text without surrounding white space; scores are read from it strictly."""
@@ -202,4 +259,18 @@ class Scoring:
         return TaskScores({name: float(np.mean(row)) for name, row in rows.items()}, rows, account=account)
 
     def _scale_of(self, examples: Sequence[Example]) -> Scale:
-        return self._scale or self._wishes.scale(examples)
+        return self._scale or self._plain(self._wishes.scale(examples))
+
+    def _plain(self, scale: Scale) -> Scale:
+        """With a head, the scale of answers without words."""
+        return replace(scale, thinks=False, reasons=False) if self._headed else scale
+
+    def _check_taught(self, scale: Scale, train: Sequence[Example]) -> None:
+        taught = {name for example in train for name in self._wishes.scores(example)}
+        if lacking := [name for name in scale.dimensions if name not in taught]:
+            raise DataError(
+                f"no training row scores the dimension '{lacking[0]}'",
+                where="-P dataset",
+                rule="a head has an output for each dimension, and each is learnt from the training rows",
+                fix=f"name what both files score: -P scoring_dimensions={','.join(sorted(taught))}",
+            )

@@ -232,6 +232,13 @@ def _member(name: str, given: dict[str, Any]) -> Task:
     values = {
         each: coerce(known_parameter(each, known, "setting", where), value, where) for each, value in given.items()
     }
+    if values.get("head", "none") != "none":
+        raise ConfigError(
+            f"head={values['head']} is given for a task among several",
+            where=where,
+            rule="several tasks share one model, which writes its answers",
+            fix="leave head out, or train the task with its head alone",
+        )
     task = configured(kind, cls(**values))
     target = headline_target(task)
     if (target.low, target.high, target.higher_is_better) != (0.0, 1.0, True):

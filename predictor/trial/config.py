@@ -129,6 +129,8 @@ class Execution:
     evaluation_config: str = param("", "a .yaml or .json file with parameters of evaluate, for evaluate=true")
 
 
+NO_HEAD: Final = "none"
+"""What the parameter `head` says of a task whose model writes its answers."""
 WITHOUT_EFFECT: Final = ("family", "checkpoint_steps", "checkpoint_dir", "evaluate", "evaluation_config")
 """Parameters that change how a fine-tune is carried out or told of, but no number of its result."""
 
@@ -152,9 +154,9 @@ class FinetuneConfig(Sectioned):
 
     @property
     def has_head(self) -> bool:
-        """Whether a head is trained, that says a class, instead of a model that writes answers."""
+        """Whether a head is trained, that says a class or gives scores, instead of a model that writes answers."""
         writes = getattr(METHODS.get(self.hyperparameters.method.name), "writes", False)
-        return hasattr(self.task.settings, "head") and not writes
+        return getattr(self.task.settings, "head", NO_HEAD) != NO_HEAD and not writes
 
     @property
     def base_kind(self) -> str:

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from predictor.catalog import Catalog
     from predictor.models.bases import NamedBase
 
-_WHAT: Final = {"decoder": "a decoder; it writes answers", "encoder": "an encoder; it classifies and writes no answers"}
+_WHAT: Final = {
+    "decoder": "a decoder; it writes answers",
+    "encoder": "an encoder; it classifies or rates and writes no answers",
+}
 _ASKED: Final = {"decoder": "a decoder (a causal language model)", "encoder": "an encoder"}
 
 

@@ -10,7 +10,8 @@ import torch
 
 from benchmarks.tiny import labelled_rows, write_encoder
 from predictor.finetune.checkpoints import Checkpoints
-from predictor.finetune.classes import Classes, ClassTrainer, balanced_weights, collated
+from predictor.finetune.classes import Classes, ClassTrainer, balanced_weights
+from predictor.finetune.heads import collated
 from predictor.finetune.learning import Learning
 from predictor.finetune.plan import plan_training
 from predictor.finetune.settings import Hyperparameters, hyperparameters

@@ -15,10 +15,10 @@ from predictor.finetune.methods import METHODS
 from predictor.models.base_model import BaseModel
 from predictor.models.classifier import (
     MlpHead,
-    class_logits,
     class_probabilities,
     draw_head,
     head_of,
+    head_outputs,
     is_decoder,
     load_classifier,
     load_saved,
@@ -71,7 +71,7 @@ def test_batches_of_one_and_padding_on_either_side_say_the_same(folder: Path):
             ids = torch.tensor([[pad_id] * (width - row.length) + row.prompt_ids for row in rows])
             mask = torch.tensor([[0] * (width - row.length) + [1] * row.length for row in rows])
             with torch.inference_mode():
-                left = class_logits(base.model, ids, mask).softmax(-1).double().numpy()
+                left = head_outputs(base.model, ids, mask).softmax(-1).double().numpy()
             assert left == pytest.approx(together, abs=1e-6)
 
 

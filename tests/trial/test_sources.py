@@ -111,7 +111,7 @@ def test_an_encoder_that_is_not_installed_is_not_there(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("name", "kind", "what"),
     [
-        ("minilm", DECODER, "minilm is an encoder; it classifies and writes no answers"),
+        ("minilm", DECODER, "minilm is an encoder; it classifies or rates and writes no answers"),
         ("lab", ENCODER, "lab is a decoder; it writes answers"),
     ],
 )

@@ -10,9 +10,11 @@ Reasoning and reason may be absent. Where one answer scores several dimensions, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
 
 from predictor.data.example import Example
 from predictor.tasks.base import Wanted
@@ -40,8 +42,30 @@ def labels_of(dimensions: Iterable[str], scale: Scale) -> dict[str, str]:
 def written(example: Example, scores: dict[str, float], scale: Scale) -> str:
     """The answer that is learnt from a row."""
     think, reason = text_of(example, "think"), text_of(example, "reason")
-    lines = [f"{label}: {number_text(scores[name])}" for name, label in labels_of(scores, scale).items()]
-    return "\n".join([*([f"Reasoning: {think}"] if think else []), *lines, *([f"Reason: {reason}"] if reason else [])])
+    parts = [f"Reasoning: {think}" if think else "", wordless(scores, scale), f"Reason: {reason}" if reason else ""]
+    return "\n".join(filter(None, parts))
+
+
+def wordless(scores: Mapping[str, float], scale: Scale) -> str:
+    """The answer of a row's scores alone."""
+    return "\n".join(f"{label}: {number_text(scores[name])}" for name, label in labels_of(scores, scale).items())
+
+
+def given(scores: Mapping[str, float], scale: Scale) -> str:
+    """The answer of a head: a line for each score, rounded to :attr:`Scale.decimals` and never out of the range.
+
+    Without an exponent, so that it is read as any other answer is.
+    """
+    lines = []
+    for name, label in labels_of(scores, scale).items():
+        inside = min(max(round(scores[name], scale.decimals), scale.low), scale.high)
+        lines.append(f"{label}: {np.format_float_positional(inside, trim='-')}")
+    return "\n".join(lines)
+
+
+def text_for_head(prompt: str | None, rated: str | None) -> str:
+    """What a model with a head reads: the prompt and what is rated, of which either may be absent."""
+    return "\n\n".join(filter(None, (prompt, rated)))
 
 
 def asked(labels: Sequence[str], scale: Scale) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import numpy as np
+
 from predictor.data.example import Example
 from predictor.data.formats.score import score_number
 from predictor.errors import ConfigError, DataError
@@ -43,6 +45,15 @@ class Scale:
     def span(self) -> float:
         """From the lowest score to the highest."""
         return self.high - self.low
+
+    @property
+    def decimals(self) -> int:
+        """Places behind the point of a score that a head gives: the first by which a step is a 1000th of the range."""
+        return max(0, 3 - math.floor(math.log10(self.span)))
+
+    def shares(self, scores: Mapping[str, float]) -> tuple[float, ...]:
+        """Scores as shares of the range, in [0, 1], one for each dimension; NaN for one that is not there."""
+        return tuple((scores[name] - self.low) / self.span if name in scores else math.nan for name in self.dimensions)
 
     def worst(self, given: float) -> float:
         """The score that is farthest from a given one: what an answer without a score counts as."""
@@ -156,6 +167,12 @@ class Wishes:
             return tuple(low + step + 0.5 for step in range(int(high - low)))
         classes = self.classes or 5
         return tuple(low + (high - low) * step / classes for step in range(1, classes))
+
+
+def scores_of(shares: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Scores of any shape from shares of the range: those outside [0, 1] lie at its ends."""
+    scores: np.ndarray = low + (high - low) * np.clip(shares, 0.0, 1.0)
+    return scores
 
 
 def label_of(name: str) -> str:

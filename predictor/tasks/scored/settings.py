@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from predictor.config import param, split_list
 from predictor.errors import ConfigError
 from predictor.metrics import reasoning
 from predictor.tasks.scored.scale import Wishes, label_of
 
+WRITES: Final = "none"
+"""The head of a model that writes its scores."""
+HEADS: Final = {"regression": "mlp", "linear_regression": "linear"}
+"""What `head` says → the head that stands on the model, as classification calls it."""
 _OURS = ("prompt", "company_info", "think", "score", "reason", "dimension")
 
 
@@ -18,6 +23,17 @@ _OURS = ("prompt", "company_info", "think", "score", "reason", "dimension")
 class ScoringSettings:
     """Section `scoring`."""
 
+    head: str = param(
+        WRITES,
+        "none (the default): the model writes its answer; regression (input, 512, 256, dimensions) or "
+        "linear_regression: a head gives the scores, on an encoder too",
+        choices=(WRITES, *HEADS),
+    )
+    metric_for_best_model: str = param(
+        "closeness",
+        "the same of a head that gives scores: closeness (the default), pearson, spearman, loss or none",
+        choices=("closeness", "pearson", "spearman", "loss", "none"),
+    )
     scoring_dimensions: str = param(
         "", "what is scored, as NAME or NAME=LABEL separated by commas; empty takes every dimension of the data"
     )
@@ -34,6 +50,31 @@ class ScoringSettings:
         "", "terms of the field, separated by commas, or a file with one a line; empty: found in the training texts"
     )
     max_new_tokens: int = param(512, "tokens of an answer; a longer one is cut when generating", least=1, listed=False)
+
+
+def check_head(settings: ScoringSettings) -> None:
+    """Raise ConfigError for a setting of a model that writes beside a head, or of a head without one."""
+    usual = ScoringSettings()
+    if settings.head == WRITES:
+        if settings.metric_for_best_model != usual.metric_for_best_model:
+            raise ConfigError(
+                f"metric_for_best_model={settings.metric_for_best_model} is given for a model that writes its scores",
+                where="-P metric_for_best_model",
+                rule="it chooses among the evaluations of a head; a model that writes is evaluated by its loss",
+                fix="leave it out, or choose a head: -P head=regression",
+            )
+        return
+    for name, why in (
+        ("scoring_terms", "terms are looked for in reasonings, and a head writes none"),
+        ("max_new_tokens", "it cuts answers that are written, and a head writes none"),
+    ):
+        if getattr(settings, name) != getattr(usual, name):
+            raise ConfigError(
+                f"{name} is given for head={settings.head}",
+                where=f"-P {name}",
+                rule=why,
+                fix=f"leave {name} out, or let the model write its answer: -P head={WRITES}",
+            )
 
 
 def _pairs(text: str) -> dict[str, str]:
