@@ -21,12 +21,16 @@ ENGINES = {"ray": "ray", "slurm": "submitit"}
 """Executor → the package that it needs, an extra."""
 
 
-@pytest.fixture(params=EXECUTORS.names())
-def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Executor]:
-    if request.param in ENGINES:
-        pytest.importorskip(ENGINES[request.param], reason=f"the extra '{request.param}' is not installed")
-    placement = Placement(address="local", folder=str(tmp_path))
-    made = EXECUTORS.get(request.param)(make_work, {"greeting": "hello"}, workers=1, threads=1, placement=placement)
+def _make(name: str, folder: Path) -> Executor:
+    if name in ENGINES:
+        pytest.importorskip(ENGINES[name], reason=f"the extra '{name}' is not installed")
+    placement = Placement(address="local", folder=str(folder))
+    return EXECUTORS.get(name)(make_work, {"greeting": "hello"}, workers=1, threads=1, placement=placement)
+
+
+@pytest.fixture(params=EXECUTORS.names(), scope="module")
+def executor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    made = _make(request.param, tmp_path_factory.mktemp(request.param))
     yield made
     made.close()
 
@@ -84,9 +88,9 @@ def test_a_process_that_dies_under_a_job_is_told_and_replaced_wherever_it_is(
     assert _do(executor, "a").status == "finished"
 
 
-def test_closing_ends_what_runs_wherever_it_is(executor: Executor):
-    if type(executor).__name__ == "InlineExecutor":
-        pytest.skip("it runs in wait alone")
+@pytest.mark.parametrize("name", [name for name in EXECUTORS.names() if name != "inline"])
+def test_closing_ends_what_runs_wherever_it_is(name: str, tmp_path: Path):
+    executor = _make(name, tmp_path)
     pid = int(_do(executor, "a").run_id.split()[1])
     executor.submit(job("slow"))
     time.sleep(0.5)
