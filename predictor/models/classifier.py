@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from predictor.errors import ModelError
-from predictor.models.base_model import BaseModel, require_present, tokenizer_of, unloadable
+from predictor.models.base_model import BaseModel, require_present, save_tokenizer, tokenizer_of, unloadable
 from predictor.models.device import Device
 from predictor.models.digests import model_digest, weights_digest
 from predictor.models.products import reduce_products
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 _HIDDEN: Final = (512, 256)
 _DROPOUT: Final = 0.1
 _PASS_TOKENS: Final = 8192
-_SETTINGS: Final = "classifier.json"
+SETTINGS: Final = "classifier.json"
+"""Beside a classifier's weights: what no file of transformers says of it."""
+_MOST: Final = 512
+"""Tokens of a text that are read where nothing else is said."""
 TINY: Final = 1e-12
 """No probability is taken for less: its logarithm would be none."""
 
@@ -203,9 +206,21 @@ def class_logits(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tens
 
 
 def class_probabilities(
-    model: Any, tokenizer: Any, rows: Sequence[LabelledRow], *, batch_tokens: int = _PASS_TOKENS, on_batch: Any = None
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[LabelledRow],
+    *,
+    batch_tokens: int = _PASS_TOKENS,
+    on_batch: Callable[[int], None] = lambda rows: None,
+    on_rows: Callable[[Sequence[int], np.ndarray], None] = lambda places, probabilities: None,
 ) -> np.ndarray:
-    """Probabilities of the classes, (rows, classes), float64, in the order of the rows."""
+    """Probabilities of the classes, (rows, classes), float64, in the order of the rows.
+
+    Args:
+        batch_tokens: tokens of one pass, padding included.
+        on_batch: told the number of rows of each finished pass.
+        on_rows: told their places and probabilities.
+    """
     found: dict[int, np.ndarray] = {}
     pad_id, device = pad_id_of(tokenizer), next(model.parameters()).device
     lengths = [max(2, row.length) for row in rows]
@@ -214,8 +229,8 @@ def class_probabilities(
             ids, mask = padded([rows[place].prompt_ids for place in batch], pad_id, device)
             scores = class_logits(model, ids, mask).float().softmax(-1).cpu().double().numpy()
             found |= dict(zip(batch, scores, strict=True))
-            if on_batch is not None:
-                on_batch(len(batch))
+            on_rows(batch, scores)
+            on_batch(len(batch))
     return np.stack([found[place] for place in range(len(rows))])
 
 
@@ -225,17 +240,51 @@ def class_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(-np.log(np.maximum(right, TINY)).mean())
 
 
+@dataclass(frozen=True)
+class Saved:
+    """What stands beside the weights of a trained classifier.
+
+    Attributes:
+        labels: its classes. head: `mlp` or `linear`. template: as of :class:`Classifier`.
+        quantization: in how many bits the base of the adapter was; None: in its own type.
+        max_length: tokens of a text that it read when it was trained.
+    """
+
+    labels: list[str]
+    head: str
+    template: str
+    quantization: Quantization | None = None
+    max_length: int = _MOST
+
+
+def is_classifier(folder: Path) -> bool:
+    """Whether a folder holds what a fine-tune of a model with a head has left, or a merge of it."""
+    return (folder / SETTINGS).is_file()
+
+
 def save_classifier(
-    model: Any, tokenizer: Any, folder: Path, head: str, template: str, quantization: Quantization | None = None
+    model: Any,
+    tokenizer: Any,
+    folder: Path,
+    head: str,
+    template: str,
+    quantization: Quantization | None = None,
+    max_length: int = 0,
 ) -> None:
-    """Write beside the weights what :func:`load_saved` needs to know: labels, head, template, bits of the base."""
+    """Write beside the weights what :func:`read_saved` reads, and the tokenizer.
+
+    Args:
+        max_length: tokens of a text that the model reads; 0 says nothing of it.
+    """
     config = _inner(model).config
     labels = [config.id2label[position] for position in range(config.num_labels)]
-    tokenizer.save_pretrained(str(folder))
+    save_tokenizer(tokenizer, folder)
     told: dict[str, Any] = {"labels": labels, "head": head, "template": template}
     if quantization is not None:
         told["quantization"] = [quantization.kind, quantization.double]
-    (folder / _SETTINGS).write_text(
+    if max_length:
+        told["max_length"] = max_length
+    (folder / SETTINGS).write_text(
         json.dumps(told, ensure_ascii=False, indent=1) + "\n",
         encoding="utf-8",
     )
@@ -253,17 +302,66 @@ class Classifier:
     tokenizer: Any
     labels: list[str]
     template: str
-    max_length: int = 512
+    max_length: int = _MOST
+
+    def put(self, texts: Sequence[str]) -> list[str]:
+        """The texts as they are put to the model, in its template."""
+        if not self.template:
+            return list(texts)
+        classes = ",".join(self.labels)
+        return [self.template.replace("{class_labels}", classes).replace("{text}", text) for text in texts]
+
+    def rows(self, texts: Sequence[str]) -> list[LabelledRow]:
+        """The texts as token ids; their class is not known, and 0."""
+        around = self.put(texts)
+        many, told = len(texts), None if around == list(texts) else around
+        return read_texts(texts, [0] * many, [""] * many, self.tokenizer, self.max_length, told)
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, float]]:
         """Class → probability of each text."""
-        around = None
-        if self.template:
-            classes = ",".join(self.labels)
-            around = [self.template.replace("{class_labels}", classes).replace("{text}", text) for text in texts]
-        rows = read_texts(texts, [0] * len(texts), [""] * len(texts), self.tokenizer, self.max_length, around)
-        found = class_probabilities(self.model, self.tokenizer, rows)
+        found = class_probabilities(self.model, self.tokenizer, self.rows(texts))
         return [dict(zip(self.labels, map(float, row), strict=True)) for row in found]
+
+
+def read_saved(folder: Path) -> Saved:
+    """What stands beside the weights of a classifier.
+
+    Raises:
+        ModelError: the folder holds none.
+    """
+    try:
+        told = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        return Saved(
+            told["labels"],
+            told["head"],
+            told["template"],
+            Quantization(*told["quantization"]) if "quantization" in told else None,
+            int(told.get("max_length", _MOST)),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"the folder holds no classifier ({type(error).__name__}: {error})",
+            where=str(folder),
+            rule=f"what a fine-tune of task=classification leaves: weights, tokenizer and {SETTINGS}",
+        ) from error
+
+
+def load_whole(folder: Path, device: Device, saved: Saved) -> BaseModel:
+    """A classifier all of whose weights lie in a folder, its head among them.
+
+    Raises:
+        ModelError: its files are damaged, or are of another head.
+    """
+    loaded = load_classifier(str(folder), device, saved.labels, saved.head)
+    _load_head(loaded.model, folder)
+    return loaded
+
+
+def classifier_of(saved: Saved, model: Any, tokenizer: Any) -> Classifier:
+    """A loaded model as the classifier that it is, at rest."""
+    model.eval()
+    most = limit_of(_inner(model).config, tokenizer, saved.max_length)
+    return Classifier(model, tokenizer, saved.labels, saved.template, most)
 
 
 def load_saved(folder: str | Path, device: Device, base: str = "") -> Classifier:
@@ -276,16 +374,7 @@ def load_saved(folder: str | Path, device: Device, base: str = "") -> Classifier
         ModelError: the folder holds none, or the base is absent or another.
     """
     folder = Path(folder)
-    try:
-        told = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-        labels, head, template = told["labels"], told["head"], told["template"]
-        quantization = Quantization(*told["quantization"]) if "quantization" in told else None
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"the folder holds no classifier ({type(error).__name__}: {error})",
-            where=str(folder),
-            rule=f"what a fine-tune of task=classification leaves: weights, tokenizer and {_SETTINGS}",
-        ) from error
+    saved = read_saved(folder)
     adapter = (folder / "adapter_config.json").is_file()
     if adapter:
         from peft import PeftModel
@@ -293,20 +382,18 @@ def load_saved(folder: str | Path, device: Device, base: str = "") -> Classifier
         source = (
             base or json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
         )
-        loaded = load_classifier(str(source), device, labels, head, quantization)
+        loaded = load_classifier(str(source), device, saved.labels, saved.head, saved.quantization)
         try:
             model: Any = PeftModel.from_pretrained(loaded.model, str(folder))
         except (RuntimeError, ValueError, OSError) as error:
             raise unloadable("adapter", str(folder), error) from error
     else:
-        loaded = load_classifier(str(folder), device, labels, head)
-        _load_head(loaded.model, folder)
+        loaded = load_whole(folder, device, saved)
         model = loaded.model
-    model.eval()
-    return Classifier(model, loaded.tokenizer, labels, template, limit_of(loaded.model.config, loaded.tokenizer))
+    return classifier_of(saved, model, loaded.tokenizer)
 
 
-def limit_of(config: Any, tokenizer: Any, most: int = 512) -> int:
+def limit_of(config: Any, tokenizer: Any, most: int = _MOST) -> int:
     """Tokens of a text that the model can read, `most` at most."""
     places = getattr(config.get_text_config(), "max_position_embeddings", None) or most
     return int(min(most, places, tokenizer.model_max_length))

@@ -105,7 +105,7 @@ class HeadTrial(Trial):
         template = options.prompt_template or (TEMPLATE if is_decoder(tuned.model) else OFF)
         into = folder / METHODS.get(self.hp.method.name).folder
         template = "" if template == OFF else template
-        save_classifier(tuned.model, self.base.tokenizer, into, options.head, template, self._quantization)
+        save_classifier(tuned.model, self.base.tokenizer, into, options.head, template, self._quantization, self._most)
 
     @property
     def _most(self) -> int:
