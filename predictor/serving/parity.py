@@ -99,7 +99,7 @@ def said(model: Any, tokenizer: Any, prompts: Sequence[list[int]], most: int, li
 
 
 def classes_said(logits: Sequence[torch.Tensor]) -> Said:
-    """What a classifier says to some texts, from the scores of the classes of each, (classes,): its label is its answer."""
+    """What a classifier says to some texts, from the class scores of each, (classes,): its label is its answer."""
     import torch
 
     scores = torch.stack([each.float().cpu() for each in logits])

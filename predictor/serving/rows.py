@@ -15,7 +15,7 @@ from predictor.data.formats.classification import Classification as Table
 from predictor.data.formats.classification import Columns
 from predictor.data.formats.score import Score
 from predictor.data.rejection import Rejection, refused_example
-from predictor.data.stream import Stream, open_stream
+from predictor.data.stream import open_stream
 from predictor.errors import ConfigError, DataError, ModelError
 from predictor.models.classifier import is_classifier, read_saved
 from predictor.serving.opening import Weights
@@ -180,18 +180,8 @@ def _read(source: str | Expression, format: Format, made: Callable[[Example], Ro
         yield from map(made, dataset.examples)
         yield from dataset.rejections
     else:
-        yield from _outcomes(open_stream(source, format=format), made)
-
-
-def _outcomes(stream: Stream, made: Callable[[Example], Row]) -> Iterator[Row]:
-    """The rows of a stream; a row that is a bare text is a text all the same."""
-    for number, (outcome, _) in enumerate(stream, 1):
-        if isinstance(outcome, Example):
-            yield made(outcome)
-        elif isinstance(outcome.content, str) and outcome.code == "not_an_object" and outcome.content.strip():
-            yield made(Example(str(number), text=outcome.content))
-        else:
-            yield outcome
+        for outcome, _ in open_stream(source, format=format):
+            yield made(outcome) if isinstance(outcome, Example) else outcome
 
 
 def _rated(source: str | Expression, task: Scoring) -> Iterator[Example | Rejection]:

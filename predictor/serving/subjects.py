@@ -1,4 +1,4 @@
-"""What a merge is told of a kind of model: how it is loaded, asked, compared and kept; one that writes, or a classifier."""
+"""What a merge is told of a kind of model, one that writes or a classifier: how it is loaded, asked and kept."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Subject(Protocol):
         ...
 
     def plainly(self, folder: Path, ids: Sequence[list[int]]) -> bool:
-        """Whether transformers' AutoTokenizer, which gives some kinds of models one of their own, reads the same ids."""
+        """Whether AutoTokenizer, which gives some kinds of models a tokenizer of their own, reads the same ids."""
         ...
 
 

@@ -68,7 +68,8 @@ class Scoring:
         """The scale, whether rows score several dimensions at once, and the longest answer, as JSON values."""
         if self._scale is None:
             return {}
-        return {"scale": asdict(self._scale), "jointly": self._jointly, "max_new_tokens": self.max_new_tokens}
+        scale = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self._scale).items()}
+        return {"scale": scale, "jointly": self._jointly, "max_new_tokens": self.max_new_tokens}
 
     def with_found(self, found: Mapping[str, Any]) -> Scoring:
         """The task with the scale of an earlier fine-tune's rows."""
