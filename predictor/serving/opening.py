@@ -178,9 +178,8 @@ def open_model(
                 fix=f"mlflow run . -e generate -P model={name} -P input=FILE -P output=FILE classifies rows",
             )
         base, classifier = open_classifier(weights, base_model, device, progress)
-        digest = canonical_hash(
-            [base.model_digest, weights_digest(str(weights.folder)), asdict(read_saved(weights.folder))]
-        )
+        told = {"base": base.model_digest, "weights": weights_digest(str(weights.folder))}
+        digest = canonical_hash({**told, "saved": asdict(read_saved(weights.folder))})
         return Opened(name, classifier.model, base, CLASSIFICATION, digest, classifier, weights)
     if not weights.adapter:
         whole = load_base_model(str(weights.folder), device)
