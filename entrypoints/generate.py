@@ -1,4 +1,4 @@
-"""Answers of a base or tuned model to every row of a file, in its order, greedy unless a temperature is set."""
+"""Answers of a base or tuned model to every row of a file, in its order: written, classes, or scores."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ def run(config: GenerateConfig, progress: Progress) -> None:
 
     answered = generate(config, progress)
     print(f"written   {config.output}: {answered.rows} rows")
+    for name, value in answered.figures.items():
+        print(f"{name:<9} {value:.4f} over {answered.rows} rows")
     if answered.known:
         print(f"resumed   {answered.known} answers were there already")
     if answered.rejected:

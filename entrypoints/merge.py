@@ -18,7 +18,7 @@ def run(config: MergeConfig, progress: Progress) -> None:
     for name, parity in (("parity", merged.parity), ("written", merged.written)):
         print(
             f"{name:<9} logits differ by at most {parity.max_logit_difference:.2e}, "
-            f"{parity.equal_answers:.1%} of {parity.prompts} greedy answers are equal"
+            f"{parity.equal_answers:.1%} of {parity.prompts} {parity.said} are equal"
         )
     print(f"report    {merged.folder}/parity.json, {merged.folder}/README.md")
     if outcome.version:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ class Origin:
         base_model_digest: of its weights. model_digest: of its configuration, tokenizer and chat template besides.
         method, task: of the fine-tune.
         quantization: how the base was kept meanwhile; empty: in its own type.
+        task_settings: the task's section. task_found: what the task had found in its rows (classes, the scale of
+            scores), without which it cannot put a question as it was put in training; empty of a task that finds none.
     """
 
     base_model: str = ""
@@ -32,6 +35,8 @@ class Origin:
     task: str = ""
     quantization: str = ""
     double_quantization: bool = True
+    task_settings: Mapping[str, Any] = field(default_factory=dict)
+    task_found: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def quantized(self) -> Quantization | None:
@@ -40,7 +45,9 @@ class Origin:
 
     def write(self, folder: Path) -> None:
         """Put it beside the weights."""
-        (folder / FILE).write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
+        (folder / FILE).write_text(
+            json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+        )
 
 
 def read_origin(folder: Path) -> Origin | None:

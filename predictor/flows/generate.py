@@ -16,9 +16,9 @@ from predictor.schema import keys
 from predictor.trial.sources import dataset_source
 
 if TYPE_CHECKING:
+    from predictor.models.sampling import Sampling
     from predictor.serving.answering import Answered
     from predictor.serving.opening import Opened
-    from predictor.tasks import Task
 
 _LOGGED_BYTES: Final = 64 << 20
 
@@ -34,6 +34,8 @@ class GenerateConfig:
     output: str = param("", "file for the answers; .jsonl, .json, .csv, .tsv or .parquet chooses its kind")
     compare: str = param("", "two or more models as in model, separated by commas, whose answers stand side by side")
     base_model: str = param("", "base model of an adapter; empty takes the one that the fine-tune recorded")
+    text_column: str = param("", "for a classifier: column of the text, several separated by commas; empty tells it")
+    label_column: str = param("", "for a classifier: column of the label, beside text_column; empty tells it")
     task: str = param(
         "auto", "how rows are put and answers read; auto: as the model was tuned for, chat: by the rows' own turns"
     )
@@ -55,14 +57,15 @@ def generate(
 ) -> Answered:
     """Answer every row of a file, as one MLflow run with figures and (up to 64 MiB) the answers as artifacts.
 
+    A model that writes answers, a classifier says classes, and a model that was tuned to give scores gives them.
+
     Started again after a break with the same parameters, it goes on where it was.
 
     Raises:
         PredictorError: the model or the input cannot be read, or no row can be answered.
     """
-    from predictor.models.sampling import Sampling
     from predictor.serving.answering import answer_file, rejected_file
-    from predictor.serving.questions import read_questions
+    from predictor.serving.kinds import asking_of
     from predictor.tracking import tracked_run
 
     check(config)
@@ -74,23 +77,24 @@ def generate(
     with tracked_run(keys.KIND_GENERATE, experiment=experiment, tracking_uri=tracking_uri, run_name=title) as run:
         loaders = [(name, _loader(name, config, progress)) for name in names]
         first = loaders[0][1]()
-        task = _task(config, first)
-        rows = read_questions(dataset_source(config.input), task)
-        answered = answer_file(
-            [(names[0], lambda: first), *loaders[1:]],
-            rows[: config.limit or None],
-            output,
-            task=task,
-            sampling=Sampling(config.temperature, config.top_k, config.top_p, config.repetition_penalty, config.seed),
+        rows, asking = asking_of(
+            first,
+            dataset_source(config.input),
+            config.task,
+            sampling=_sampling(config),
             most=config.max_new_tokens,
-            progress=progress,
+            columns=(config.text_column, config.label_column),
+            note=progress.note,
+        )
+        answered = answer_file(
+            [(names[0], lambda: first), *loaders[1:]], rows[: config.limit or None], output, asking, progress=progress
         )
         run.table("answers.json", *answered.sample)
         files = [file for file in (output, rejected_file(output)) if file.is_file()]
         for file in files:
             if file.stat().st_size <= _LOGGED_BYTES:
                 shutil.copyfile(file, run.artifacts / file.name)
-        figures = {"rows": answered.rows, "rejected": answered.rejected, "tokens": answered.tokens}
+        figures = {"rows": answered.rows, "rejected": answered.rejected, "tokens": answered.tokens, **answered.figures}
         run.finish(
             metrics={f"{keys.GENERATE}{name}": float(value) for name, value in figures.items()},
             tags={keys.TAG_DATASET: config.input, keys.TAG_BASE_MODEL: ", ".join(names), keys.TAG_COMPLETE: "true"},
@@ -114,13 +118,10 @@ def _loader(name: str, config: GenerateConfig, progress: Progress) -> Callable[[
     from predictor.serving.opening import open_model
     from predictor.tracking.tuned import fetch_tuned
 
-    return partial(open_model, name, fetch_tuned, progress, base_model=config.base_model)
+    return partial(open_model, name, fetch_tuned, progress, base_model=config.base_model, heads=True)
 
 
-def _task(config: GenerateConfig, opened: Opened) -> Task | None:
-    from predictor.serving.questions import task_named
-    from predictor.tasks import TASKS
+def _sampling(config: GenerateConfig) -> Sampling:
+    from predictor.models.sampling import Sampling
 
-    if config.task == "auto":
-        return task_named(opened.task)
-    return None if config.task == "chat" and "chat" not in TASKS else TASKS.get(config.task, where="-P task")
+    return Sampling(config.temperature, config.top_k, config.top_p, config.repetition_penalty, config.seed)

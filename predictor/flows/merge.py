@@ -15,6 +15,7 @@ from predictor.schema import keys
 if TYPE_CHECKING:
     from predictor.serving.merge import Combination, Merged
     from predictor.serving.opening import Weights
+    from predictor.serving.subjects import Subject
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,11 @@ class MergeConfig:
     dtype: str = param(
         "auto", "type of the files; auto takes the base's own", choices=("auto", "float32", "bfloat16", "float16")
     )
-    prompts: str = param("", "dataset of prompts for the comparison; empty takes the run's evaluation data")
-    prompt_limit: int = param(50, "prompts for the comparison", least=1)
+    prompts: str = param("", "dataset of prompts or texts for the comparison; empty takes the run's evaluation data")
+    prompt_limit: int = param(50, "prompts or texts for the comparison", least=1)
     max_new_tokens: int = param(32, "tokens of an answer in the comparison", least=1)
     max_difference: float = param(1e-3, "largest difference of logits that is let pass", least=0.0)
-    least_equal: float = param(1.0, "smallest share of equal greedy answers that is let pass", least=0.0, most=1.0)
+    least_equal: float = param(1.0, "smallest share of equal answers or labels that is let pass", least=0.0, most=1.0)
     weights: str = param("", "weight of each adapter, separated by commas; empty gives each 1 / their number")
     combination: str = param(
         "linear",
@@ -79,16 +80,16 @@ def merge(
     name = f"merge {config.run_id or config.adapter}"
     with tracked_run(keys.KIND_MERGE, experiment=experiment, tracking_uri=tracking_uri, run_name=name[:200]) as run:
         parts, told = _parts(config)
+        subject = _subject(config, parts, progress)
         merged = merge_weights(
             parts,
             Path(config.output),
-            _questions(config, parts, progress),
+            subject,
             device=detect(),
             base_model=config.base_model,
             dtype=config.dtype,
             combination=combination,
             limits=Limits(config.max_difference, config.least_equal),
-            most=config.max_new_tokens,
             told=told,
             replace=config.overwrite,
             progress=progress,
@@ -140,10 +141,28 @@ def _parts(config: MergeConfig) -> tuple[list[Weights], dict[str, Any]]:
     return [weights_of_run(run, fetch_tuned) for run in runs], card_lines(fetch_tuned(runs[0]).record)
 
 
-def _questions(config: MergeConfig, parts: list[Weights], progress: Progress) -> list[Any]:
-    from predictor.serving.questions import Question, questions_for
+def _subject(config: MergeConfig, parts: list[Weights], progress: Progress) -> Subject:
+    """The kind of model that is merged, and what it is asked before and after."""
+    from predictor.models.classifier import is_classifier, read_saved
+    from predictor.serving.questions import questions_for
+    from predictor.serving.rows import texts_for
+    from predictor.serving.subjects import LINEAR, Reader, Writer, refuse_several
 
-    found = questions_for(parts[0], config.prompts, config.prompt_limit)
-    progress.note(f"compared on {len(found.questions)} prompts of {found.source}")
-    questions: list[Question] = found.questions
-    return questions
+    folder = parts[0].folder
+    if not is_classifier(folder):
+        found = questions_for(parts[0], config.prompts, config.prompt_limit)
+        progress.note(f"compared on {len(found.questions)} prompts of {found.source}")
+        return Writer(found.questions, config.max_new_tokens)
+    refuse_several(parts)
+    if config.register:
+        raise ConfigError(
+            "a classifier cannot be registered as a chat model",
+            where=f"-P register={config.register}",
+            rule="what is registered is served as llm/v1/chat, by a model that writes",
+            fix="leave register out",
+        )
+    found, saved = texts_for(parts[0], config.prompts, config.prompt_limit), read_saved(folder)
+    progress.note(f"compared on {len(found.questions)} texts of {found.source}")
+    if saved.head != LINEAR:
+        progress.note(f"WARNING: plain transformers knows no head {saved.head}: the model card says how it is loaded")
+    return Reader(found.questions, saved)

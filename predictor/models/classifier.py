@@ -6,7 +6,6 @@ A head that gives scores (:mod:`predictor.models.scorer`) stands on the model, r
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 
 from predictor.errors import ModelError
-from predictor.models.base_model import BaseModel, require_present, tokenizer_of, unloadable
+from predictor.models.base_model import BaseModel, require_present, save_tokenizer, tokenizer_of, unloadable
 from predictor.models.device import Device
 from predictor.models.digests import model_digest, weights_digest
 from predictor.models.products import reduce_products
@@ -31,9 +30,10 @@ if TYPE_CHECKING:
 _HIDDEN: Final = (512, 256)
 _DROPOUT: Final = 0.1
 _PASS_TOKENS: Final = 8192
-_USUAL_LENGTH: Final = 512
-"""Tokens of a text that a saved model reads which does not say how many."""
-_SETTINGS: Final = "classifier.json"
+SETTINGS: Final = "classifier.json"
+"""Beside a classifier's weights: what no file of transformers says of it."""
+_MOST: Final = 512
+"""Tokens of a text that are read where nothing else is said."""
 TINY: Final = 1e-12
 """No probability is taken for less: its logarithm would be none."""
 NO_CLASS: Final = -1
@@ -228,11 +228,29 @@ def head_outputs(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tens
 
 
 def class_probabilities(
-    model: Any, tokenizer: Any, rows: Sequence[LabelledRow], *, batch_tokens: int = _PASS_TOKENS, on_batch: Any = None
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[LabelledRow],
+    *,
+    batch_tokens: int = _PASS_TOKENS,
+    on_batch: Callable[[int], None] = lambda rows: None,
+    on_rows: Callable[[Sequence[int], np.ndarray], None] = lambda places, probabilities: None,
 ) -> np.ndarray:
-    """Probabilities of the classes, (rows, classes), float64, in the order of the rows."""
+    """Probabilities of the classes, (rows, classes), float64, in the order of the rows.
+
+    Args:
+        batch_tokens: tokens of one pass, padding included.
+        on_batch: told the number of rows of each finished pass.
+        on_rows: told their places and probabilities.
+    """
     return read_off(
-        model, tokenizer, rows, lambda logits: logits.softmax(-1), batch_tokens=batch_tokens, on_batch=on_batch
+        model,
+        tokenizer,
+        rows,
+        lambda logits: logits.softmax(-1),
+        batch_tokens=batch_tokens,
+        on_batch=on_batch,
+        on_rows=on_rows,
     )
 
 
@@ -243,13 +261,16 @@ def read_off(
     reading: Callable[[torch.Tensor], torch.Tensor],
     *,
     batch_tokens: int = _PASS_TOKENS,
-    on_batch: Any = None,
+    on_batch: Callable[[int], None] = lambda rows: None,
+    on_rows: Callable[[Sequence[int], np.ndarray], None] = lambda places, said: None,
 ) -> np.ndarray:
     """What a model with a head says of rows, (rows, outputs), float64, in the order of the rows.
 
     Args:
         reading: of the outputs of a batch, float32, (rows, outputs).
-        batch_tokens: tokens of one pass, padding included. on_batch: is told how many rows each pass had.
+        batch_tokens: tokens of one pass, padding included.
+        on_batch: told the number of rows of each finished pass.
+        on_rows: told their places and what was read off.
     """
     found: dict[int, np.ndarray] = {}
     pad_id, device = pad_id_of(tokenizer), next(model.parameters()).device
@@ -259,8 +280,8 @@ def read_off(
             ids, mask = padded([rows[place].prompt_ids for place in batch], pad_id, device)
             said = reading(head_outputs(model, ids, mask).float()).cpu().double().numpy()
             found |= dict(zip(batch, said, strict=True))
-            if on_batch is not None:
-                on_batch(len(batch))
+            on_rows(batch, said)
+            on_batch(len(batch))
     return np.stack([found[place] for place in range(len(rows))])
 
 
@@ -268,6 +289,30 @@ def class_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean cross-entropy in nats of the right classes, (rows,), among probabilities, (rows, classes)."""
     right = probabilities[np.arange(len(probabilities)), labels]
     return float(-np.log(np.maximum(right, TINY)).mean())
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What stands beside the weights of a trained classifier.
+
+    Attributes:
+        labels: its classes. head: `mlp` or `linear`. template: as of :class:`Classifier`.
+        quantization: in how many bits the base of the adapter was; None: in its own type.
+        max_length: tokens of a text that it read when it was trained.
+        bounds: the lowest and the highest score; None of a head that says classes.
+    """
+
+    labels: list[str]
+    head: str
+    template: str
+    quantization: Quantization | None = None
+    max_length: int = _MOST
+    bounds: tuple[float, float] | None = None
+
+
+def is_classifier(folder: Path) -> bool:
+    """Whether a folder holds what a fine-tune of a model with a head has left, or a merge of it."""
+    return (folder / SETTINGS).is_file()
 
 
 def save_classifier(
@@ -281,7 +326,7 @@ def save_classifier(
     max_length: int = 0,
     bounds: tuple[float, float] | None = None,
 ) -> None:
-    """Write beside the weights what :func:`open_saved` needs to know: labels, head, template, bits of the base.
+    """Write beside the weights what :func:`read_saved` reads, and the tokenizer.
 
     Args:
         max_length: tokens of a text that were read at most; 0 leaves it to the model.
@@ -289,7 +334,7 @@ def save_classifier(
     """
     config = _inner(model).config
     labels = [config.id2label[position] for position in range(config.num_labels)]
-    tokenizer.save_pretrained(str(folder))
+    save_tokenizer(tokenizer, folder)
     told: dict[str, Any] = {"labels": labels, "head": head, "template": template}
     if quantization is not None:
         told["quantization"] = [quantization.kind, quantization.double]
@@ -297,7 +342,7 @@ def save_classifier(
         told["max_length"] = max_length
     if bounds is not None:
         told["bounds"] = list(bounds)
-    (folder / _SETTINGS).write_text(
+    (folder / SETTINGS).write_text(
         json.dumps(told, ensure_ascii=False, indent=1) + "\n",
         encoding="utf-8",
     )
@@ -315,16 +360,24 @@ class Classifier:
     tokenizer: Any
     labels: list[str]
     template: str
-    max_length: int = 512
+    max_length: int = _MOST
+
+    def put(self, texts: Sequence[str]) -> list[str]:
+        """The texts as they are put to the model, in its template."""
+        if not self.template:
+            return list(texts)
+        classes = ",".join(self.labels)
+        return [self.template.replace("{class_labels}", classes).replace("{text}", text) for text in texts]
+
+    def rows(self, texts: Sequence[str]) -> list[LabelledRow]:
+        """The texts as token ids; their class is not known, and 0."""
+        around = self.put(texts)
+        many, told = len(texts), None if around == list(texts) else around
+        return read_texts(texts, [0] * many, [""] * many, self.tokenizer, self.max_length, told)
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, float]]:
         """Class → probability of each text."""
-        around = None
-        if self.template:
-            classes = ",".join(self.labels)
-            around = [self.template.replace("{class_labels}", classes).replace("{text}", text) for text in texts]
-        rows = read_texts(texts, [0] * len(texts), [""] * len(texts), self.tokenizer, self.max_length, around)
-        found = class_probabilities(self.model, self.tokenizer, rows)
+        found = class_probabilities(self.model, self.tokenizer, self.rows(texts))
         return [dict(zip(self.labels, map(float, row), strict=True)) for row in found]
 
 
@@ -347,6 +400,65 @@ class SavedHead:
     bounds: tuple[float, float] | None = None
 
 
+def read_saved(folder: Path) -> Saved:
+    """What stands beside the weights of a classifier.
+
+    Raises:
+        ModelError: the folder holds none.
+    """
+    try:
+        told = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        low, high = told.get("bounds", (None, None))
+        return Saved(
+            told["labels"],
+            told["head"],
+            told["template"],
+            Quantization(*told["quantization"]) if "quantization" in told else None,
+            int(told.get("max_length", _MOST)),
+            None if low is None else (float(low), float(high)),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"the folder holds no classifier ({type(error).__name__}: {error})",
+            where=str(folder),
+            rule="what a fine-tune of task=classification, or of task=scoring with a head, leaves: weights, tokenizer "
+            f"and {SETTINGS}",
+        ) from error
+
+
+def load_whole(folder: Path, device: Device, saved: Saved) -> BaseModel:
+    """A classifier all of whose weights lie in a folder, its head among them.
+
+    Raises:
+        ModelError: its files are damaged, or are of another head.
+    """
+    loaded = load_classifier(str(folder), device, saved.labels, saved.head)
+    _load_head(loaded.model, folder)
+    return loaded
+
+
+def classifier_of(saved: Saved, model: Any, tokenizer: Any) -> Classifier:
+    """A loaded model as the classifier that it is, at rest.
+
+    Raises:
+        ModelError: its head gives scores.
+    """
+    if saved.bounds is not None:
+        raise _gives_scores(saved.labels)
+    model.eval()
+    most = limit_of(_inner(model).config, tokenizer, saved.max_length)
+    return Classifier(model, tokenizer, saved.labels, saved.template, most)
+
+
+def _gives_scores(dimensions: Sequence[str], where: str | None = None) -> ModelError:
+    return ModelError(
+        f"the model gives scores ({', '.join(dimensions)}) and says no classes",
+        where=where,
+        rule="what a fine-tune of task=classification leaves",
+        fix="load it with predictor.models.scorer.load_scorer",
+    )
+
+
 def load_saved(folder: str | Path, device: Device, base: str = "") -> Classifier:
     """The classifier that a fine-tune has left, with all weights or as an adapter with its head.
 
@@ -358,31 +470,14 @@ def load_saved(folder: str | Path, device: Device, base: str = "") -> Classifier
     """
     found = open_saved(folder, device, base)
     if found.bounds is not None:
-        raise ModelError(
-            f"the model gives scores ({', '.join(found.labels)}) and says no classes",
-            where=str(folder),
-            rule="what a fine-tune of task=classification leaves",
-            fix="load it with predictor.models.scorer.load_scorer",
-        )
+        raise _gives_scores(found.labels, str(folder))
     return Classifier(found.model, found.tokenizer, found.labels, found.template, found.max_length)
 
 
 def open_saved(folder: str | Path, device: Device, base: str = "") -> SavedHead:
     """A model with a head that a fine-tune has left; arguments and errors as of :func:`load_saved`."""
     folder = Path(folder)
-    try:
-        told = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-        labels, head, template = told["labels"], told["head"], told["template"]
-        quantization = Quantization(*told["quantization"]) if "quantization" in told else None
-        most = int(told.get("max_length", _USUAL_LENGTH))
-        low, high = told.get("bounds", (math.nan, math.nan))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"the folder holds no classifier ({type(error).__name__}: {error})",
-            where=str(folder),
-            rule="what a fine-tune of task=classification, or of task=scoring with a head, leaves: weights, tokenizer "
-            f"and {_SETTINGS}",
-        ) from error
+    saved = read_saved(folder)
     adapter = (folder / "adapter_config.json").is_file()
     if adapter:
         from peft import PeftModel
@@ -390,22 +485,20 @@ def open_saved(folder: str | Path, device: Device, base: str = "") -> SavedHead:
         source = (
             base or json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
         )
-        loaded = load_classifier(str(source), device, labels, head, quantization)
+        loaded = load_classifier(str(source), device, saved.labels, saved.head, saved.quantization)
         try:
             model: Any = PeftModel.from_pretrained(loaded.model, str(folder))
         except (RuntimeError, ValueError, OSError) as error:
             raise unloadable("adapter", str(folder), error) from error
     else:
-        loaded = load_classifier(str(folder), device, labels, head)
-        _load_head(loaded.model, folder)
+        loaded = load_whole(folder, device, saved)
         model = loaded.model
     model.eval()
-    limit = limit_of(loaded.model.config, loaded.tokenizer, most)
-    bounds = None if math.isnan(low) else (float(low), float(high))
-    return SavedHead(model, loaded.tokenizer, labels, template, limit, bounds)
+    limit = limit_of(loaded.model.config, loaded.tokenizer, saved.max_length)
+    return SavedHead(model, loaded.tokenizer, saved.labels, saved.template, limit, saved.bounds)
 
 
-def limit_of(config: Any, tokenizer: Any, most: int) -> int:
+def limit_of(config: Any, tokenizer: Any, most: int = _MOST) -> int:
     """Tokens of a text that the model can read, `most` at most."""
     places = getattr(config.get_text_config(), "max_position_embeddings", None) or most
     return int(min(most, places, tokenizer.model_max_length))

@@ -5,7 +5,7 @@ The head is a classifier's (:mod:`predictor.models.classifier`), put on, drawn, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,9 @@ MISSING: Final = -100.0
 """What stands in a batch for a score that is not there: the number by which transformers knows what is not learnt."""
 
 
-def told_shares(model: Any, tokenizer: Any, rows: Sequence[LabelledRow], *, on_batch: Any = None) -> np.ndarray:
+def told_shares(
+    model: Any, tokenizer: Any, rows: Sequence[LabelledRow], *, on_batch: Callable[[int], None] = lambda rows: None
+) -> np.ndarray:
     """The head's outputs, (rows, dimensions), float64: shares of the range, which may lie outside of [0, 1]."""
     return read_off(model, tokenizer, rows, lambda outputs: outputs, on_batch=on_batch)
 

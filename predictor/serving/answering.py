@@ -1,42 +1,63 @@
-"""Answers to every question of a file, in its order; what was answered before a break is not asked again."""
+"""Answers to every question of a file, in its order; what was answered before a break is not asked again.
+
+    names ──open──▶ models ─┐
+                            ├─ asking ──▶ answers by batch ──▶ part (on disk) ──▶ rows in the input's order
+    file ──read──▶ questions┘        └──▶ refused rows
+
+How a kind of model is asked, and what a row of its answers holds, its :class:`Asking` says.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Protocol
 
 from predictor.config import canonical_hash
-from predictor.data.rejection import Rejection, refused_example
+from predictor.data.rejection import Rejection
 from predictor.data.rows import encode_row, kind_of, write_rows
 from predictor.errors import DataError
 from predictor.files import whole_file
-from predictor.models.generate import generate
-from predictor.models.render import render_turns
-from predictor.models.sampling import Sampling
 from predictor.progress import SILENT, Progress
 from predictor.serving.opening import Opened
 from predictor.serving.questions import Question
-from predictor.tasks.base import Task
-
-GREEDY: Final = Sampling()
-"""The likeliest token each time."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One answer.
+class Asking(Protocol):
+    """How models of one kind are asked, and how their answers are told."""
 
-    Attributes:
-        text: as the task reads it.
-        tokens: that were generated. cut: it was longer, and cut.
-    """
+    @property
+    def answer(self) -> type[Any]:
+        """The dataclass of one answer, of JSON values."""
+        ...
 
-    text: str
-    tokens: int
-    cut: bool
+    def settings(self) -> Mapping[str, Any]:
+        """All that an answer depends on beside the model and the question, as JSON values."""
+        ...
+
+    def ask(
+        self,
+        opened: Opened,
+        questions: Mapping[str, Question],
+        keep: Callable[[Mapping[str, Any]], None],
+        progress: Progress,
+    ) -> dict[str, Rejection]:
+        """Answer questions batch by batch, each of which is kept at once, by the questions' keys.
+
+        Returns:
+            Those that cannot be put to the model, with the reason.
+        """
+        ...
+
+    def rows(self, questions: Sequence[Question], answers: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+        """What is written of each question, given its answer by each model's name; all rows have the same columns."""
+        ...
+
+    def figures(self, questions: Sequence[Question], answers: Sequence[Any]) -> dict[str, float]:
+        """What can be said of a model's answers as a whole, by name, such as their accuracy where labels are known."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,6 +68,8 @@ class Answered:
         rows: that were written. rejected: that were refused. known: answers that an earlier, broken run had given.
         tokens: generated now.
         sample: columns and the first rows, for a person.
+        figures: of the answers as a whole, by name: `accuracy`, `parse_rate`; of the second of several models
+            `accuracy/2`.
     """
 
     rows: int
@@ -54,6 +77,7 @@ class Answered:
     known: int
     tokens: int
     sample: tuple[list[str], list[list[Any]]]
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 class Part:
@@ -61,28 +85,32 @@ class Part:
 
     A part that another model, input or setting has left is not gone on with, but begun anew. A line that a killed
     process has left half written is asked again.
+
+    Args:
+        answer: the dataclass of one answer.
     """
 
-    def __init__(self, output: Path, identity: str) -> None:
+    def __init__(self, output: Path, identity: str, answer: type[Any]) -> None:
         self.file = output.with_name(f".{output.name}.answers")
-        self.found: dict[str, Answer] = {}
+        self.found: dict[str, Any] = {}
+        names = {each.name for each in fields(answer)}
         lines = self.file.read_bytes().split(b"\n")[:-1] if self.file.is_file() else []
         head = _line(lines[0]) if lines else None
         self.begun_anew = bool(lines) and (head is None or head.get("identity") != identity)
         if lines and not self.begun_anew:
             for line in map(_line, lines[1:]):
-                if line is not None and line.keys() == {"key", "text", "tokens", "cut"}:
+                if line is not None and line.keys() == {"key", *names}:
                     key = line.pop("key")
-                    self.found[key] = Answer(**line)
+                    self.found[key] = answer(**line)
         self.known = len(self.found)
         # Written whole, so that what follows is never appended to half a line.
         with whole_file(self.file, encoding="utf-8") as stream:
             stream.write(json.dumps({"identity": identity}) + "\n")
-            for key, answer in self.found.items():
-                stream.write(_written(key, answer))
+            for key, known in self.found.items():
+                stream.write(_written(key, known))
         self._stream: IO[str] = self.file.open("a", encoding="utf-8")
 
-    def add(self, answers: Mapping[str, Answer]) -> None:
+    def add(self, answers: Mapping[str, Any]) -> None:
         """Keep answers, by the question's key."""
         self.found |= answers
         self._stream.write("".join(_written(key, answer) for key, answer in answers.items()))
@@ -102,10 +130,8 @@ def answer_file(
     opened: Iterable[tuple[str, Callable[[], Opened]]],
     rows: Sequence[Question | Rejection],
     output: Path,
+    asking: Asking,
     *,
-    task: Task | None,
-    sampling: Sampling = GREEDY,
-    most: int = 256,
     progress: Progress = SILENT,
 ) -> Answered:
     """Ask one or more models every question, and write the answers in the input's order.
@@ -115,21 +141,21 @@ def answer_file(
 
     Args:
         opened: name and loader of each model; one is loaded after the other.
-        most: tokens of an answer; a longer one is cut, which its row says.
-        task: reads the answer out of the text; None takes the text without surrounding white space.
+        asking: how they are asked.
 
     Raises:
         DataError: the output cannot be of the kind that its name says, or no question fits the models.
     """
-    kind_of(output)  # an unknown suffix is an error before anything is generated
+    flat = kind_of(output) in ("csv", "tsv")  # an unknown suffix is an error before anything is asked
     questions = {str(place): row for place, row in enumerate(rows) if isinstance(row, Question)}
     rejected: dict[str, Rejection] = {str(p): row for p, row in enumerate(rows) if isinstance(row, Rejection)}
     names, columns, known, tokens = [], [], 0, 0
     for number, (name, load) in enumerate(opened):
         model = load()
-        said = {"model": model.digest, "most": most, "sampling": asdict(sampling), "task": task.name if task else ""}
+        said = {"model": model.digest, **asking.settings()}
         asked = {key: [list(turn) for turn in question.turns] for key, question in questions.items()}
-        part = Part(_part_of(output, number), canonical_hash({**said, "questions": canonical_hash(asked)}))
+        identity = canonical_hash({**said, "questions": canonical_hash(asked)})
+        part = Part(_part_of(output, number), identity, asking.answer)
         if part.begun_anew:
             progress.note(f"{output}: answers that another model, input or setting has left are not gone on with")
         if part.known:
@@ -138,104 +164,40 @@ def answer_file(
         columns.append(part)
         known += part.known
         try:
-            too_long = _ask(model, questions, part, task, sampling, most, progress)
+            open_ones = {key: question for key, question in questions.items() if key not in part.found}
+            refused = asking.ask(model, open_ones, part.add, progress)
         finally:
             part.close()
-        rejected |= too_long
-        tokens += sum(a.tokens for a in part.found.values())
+        rejected |= refused
+        tokens += sum(getattr(answer, "tokens", 0) for answer in part.found.values())
         del model
     kept = {key: question for key, question in questions.items() if key not in rejected}
     if not kept:
         raise DataError(
             f"no question fits: {next(iter(rejected.values())).describe()}",
             where=str(output),
-            rule="prompt and answer together fit into the model's context",
+            rule="a row holds what the model reads, and fits into its context",
         )
-    made = [_row(q, {n: p.found[key] for n, p in zip(names, columns, strict=True)}) for key, q in kept.items()]
-    write_rows(output, made)
+    answers = {name: [part.found[key] for key in kept] for name, part in zip(names, columns, strict=True)}
+    made = asking.rows(list(kept.values()), answers)
+    # A table of text has no cell for nothing.
+    write_rows(output, [{n: "" if v is None else v for n, v in row.items()} for row in made] if flat else made)
     _write_rejected(output, [rejected[key] for key in sorted(rejected, key=int)])
     for part in columns:
         part.discard()
     sample = made[:200]
-    return Answered(len(made), len(rejected), known, tokens, (list(sample[0]), [list(row.values()) for row in sample]))
+    table = (list(sample[0]), [list(row.values()) for row in sample])
+    figures = {
+        name if len(names) == 1 else f"{name}/{number}": value
+        for number, said_by in enumerate(answers.values(), 1)
+        for name, value in asking.figures(list(kept.values()), said_by).items()
+    }
+    return Answered(len(made), len(rejected), known, tokens, table, figures)
 
 
 def rejected_file(output: Path) -> Path:
     """Where the rows without an answer stand."""
     return output.with_name(f"{output.stem}_rejected.jsonl")
-
-
-def context_length(opened: Opened) -> int:
-    """Tokens of prompt and answer that a model can hold; a very large number where its configuration does not say."""
-    config = opened.base.model.config.get_text_config()
-    return int(getattr(config, "max_position_embeddings", None) or 1 << 40)
-
-
-def _ask(
-    opened: Opened,
-    questions: Mapping[str, Question],
-    part: Part,
-    task: Task | None,
-    sampling: Sampling,
-    most: int,
-    progress: Progress,
-) -> dict[str, Rejection]:
-    """Answer what the part does not hold yet; those that cannot be put to the model come back, with the reason."""
-    tokenizer, room = opened.base.tokenizer, context_length(opened)
-    prompts: dict[str, list[int]] = {}
-    refused: dict[str, Rejection] = {}
-    for key, question in questions.items():
-        if key in part.found:
-            continue
-        try:
-            ids = render_turns(question.turns, tokenizer)
-        except Exception as error:  # what a template cannot put, it says with jinja's own family of errors
-            refused[key] = _refusal(question, opened, "not_for_task", "turns that the chat template knows", str(error))
-            continue
-        if not ids or len(ids) + most > room:
-            expected = f"at most {room} tokens, {most} of them for the answer"
-            refused[key] = _refusal(question, opened, "over_max_length", expected, f"{len(ids)} tokens of prompt")
-        else:
-            prompts[key] = ids
-    order = list(prompts)
-    progress.stage(f"answers of {opened.name}", len(order))
-
-    def keep(places: Sequence[int], answers: Sequence[list[int]]) -> None:
-        texts = tokenizer.batch_decode(list(answers), skip_special_tokens=True)
-        made = {}
-        for place, ids, text in zip(places, answers, texts, strict=True):
-            made[order[place]] = Answer(task.parse(text) if task else text.strip(), len(ids), len(ids) >= most)
-        part.add(made)
-
-    generate(
-        opened.model,
-        tokenizer,
-        list(prompts.values()),
-        max_new_tokens=most,
-        on_batch=lambda rows: progress.advance(rows),
-        on_answers=keep,
-        sampling=sampling,
-        numbers=[int(key) for key in order],
-    )
-    return refused
-
-
-def _refusal(question: Question, opened: Opened, code: str, expected: str, found: str) -> Rejection:
-    if question.example is not None:
-        return refused_example(question.example, opened.name, code, expected, found)
-    turns = [{"role": turn.role, "content": turn.content} for turn in question.turns]
-    return Rejection(code, opened.name, f"id {question.id}", "", expected, found, {"messages": turns})
-
-
-def _row(question: Question, answers: Mapping[str, Answer]) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": question.id, "prompt": question.shown}
-    if question.reference:
-        row["reference"] = question.reference
-    if len(answers) == 1:
-        [answer] = answers.values()
-        return {**row, "answer": answer.text, "tokens": answer.tokens, "cut": answer.cut}
-    row |= {f"answer of {name}": answer.text for name, answer in answers.items()}
-    return {**row, "same": len({answer.text for answer in answers.values()}) == 1}
 
 
 def _write_rejected(output: Path, rejections: Sequence[Rejection]) -> None:
@@ -260,5 +222,5 @@ def _line(text: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _written(key: str, answer: Answer) -> str:
+def _written(key: str, answer: Any) -> str:
     return encode_row({"key": key, **asdict(answer)}) + "\n"

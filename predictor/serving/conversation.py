@@ -13,8 +13,8 @@ from predictor.errors import PredictorError
 from predictor.models.generate import end_tokens
 from predictor.models.render import render_turns
 from predictor.models.sampling import RowSampler, Sampling
-from predictor.serving.answering import context_length
 from predictor.serving.opening import Opened
+from predictor.serving.writing import context_length
 
 HELP: Final = """\
 /reset              forget the conversation; settings and system turn stay

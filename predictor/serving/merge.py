@@ -14,15 +14,15 @@ from typing import Any, Final
 from predictor.config import split_list
 from predictor.errors import ConfigError, ModelError
 from predictor.files import whole_folder
-from predictor.models.base_model import BaseModel, load_base_model, save_tokenizer
+from predictor.finetune.origin import Origin
+from predictor.models.base_model import BaseModel, save_tokenizer
 from predictor.models.device import Device
 from predictor.models.quantization import dequantized
-from predictor.models.render import render_turns
 from predictor.progress import SILENT, Progress
 from predictor.serving.card import card_text
-from predictor.serving.opening import Weights, base_of, with_adapter
-from predictor.serving.parity import Parity, Said, compare, said
-from predictor.serving.questions import Question
+from predictor.serving.opening import Weights, with_adapter
+from predictor.serving.parity import Parity, Said, compare
+from predictor.serving.subjects import Subject
 
 PARITY: Final = "parity.json"
 DTYPES: Final = ("auto", "float32", "bfloat16", "float16")
@@ -77,14 +77,13 @@ class Merged:
 def merge(
     parts: Sequence[Weights],
     output: Path,
-    questions: Sequence[Question],
+    subject: Subject,
     *,
     device: Device,
     base_model: str = "",
     dtype: str = "auto",
     combination: Combination = Combination(),
     limits: Limits = Limits(),
-    most: int = 32,
     told: dict[str, Any] | None = None,
     replace: bool = False,
     progress: Progress = SILENT,
@@ -97,8 +96,7 @@ def merge(
     Args:
         parts: adapters of one base, or one whole model that was trained in full.
         output: the folder to write; what it holds is replaced only when `replace` is true.
-        questions: real prompts for the comparison.
-        most: tokens of an answer there.
+        subject: the kind of model, and the real prompts or texts of the comparison.
         told: lines for the model card.
 
     Raises:
@@ -107,32 +105,33 @@ def merge(
     _check_output(output, replace)
     exact = dataclasses.replace(device, bf16=False, flash_attention=False, bf16_products=False)
     progress.stage("load the tuned model")
-    base, tuned = _tuned(parts, base_model, exact, combination, progress)
-    prompts = [render_turns(question.turns, base.tokenizer) for question in questions]
+    base, tuned = _tuned(parts, subject, base_model, exact, combination, progress)
+    prompts = subject.ids(base.tokenizer)
     progress.stage(f"ask it {len(prompts)} questions")
-    reference = said(tuned, base.tokenizer, prompts, most)
+    reference = subject.said(tuned, base.tokenizer, prompts)
     progress.stage("merge")
     merged = _merged(tuned, base, parts, combination)
     chosen = _dtype(dtype, base.source)
     parity = None
     if chosen != "float32":
-        parity = compare(reference, said(merged, base.tokenizer, prompts, most, reference))
+        parity = compare(reference, subject.said(merged, base.tokenizer, prompts, reference), subject.parity)
         _keep_limits(parity, limits, parts)
     name = parts[0].origin.base_model or base_model or base.source
     with whole_folder(output, replace=replace) as folder:
-        _save(merged, base.tokenizer, folder, chosen)
+        _save(merged, base.tokenizer, folder, chosen, subject)
+        _origin_of(parts[0], name).write(folder)
         del merged, tuned, base
         gc.collect()
         progress.stage("read it again and compare")
-        written = compare(reference, _read_again(folder, questions, prompts, most, reference, exact))
+        written = compare(reference, _read_again(folder, subject, prompts, reference, exact), subject.parity)
         parity = parity or written
         if chosen == "float32":
             _keep_limits(parity, limits, parts)
         elif not written.max_logit_difference < float("inf"):
             raise ModelError(f"in {chosen} the merged model's logits are no numbers", where=f"-P dtype={dtype}")
         report = Merged(output, name, chosen, parity, written)
-        content = _report(report, parts, combination, limits)
-        content["auto_tokenizer"] = _plainly(folder, questions, prompts)
+        content = {**_report(report, parts, combination, limits), **subject.card}
+        content["auto_tokenizer"] = subject.plainly(folder, prompts)
         (folder / PARITY).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(card_text(content, told or {}), encoding="utf-8")
     return report
@@ -175,7 +174,12 @@ def _check_output(output: Path, replace: bool) -> None:
 
 
 def _tuned(
-    parts: Sequence[Weights], base_model: str, device: Device, combination: Combination, progress: Progress
+    parts: Sequence[Weights],
+    subject: Subject,
+    base_model: str,
+    device: Device,
+    combination: Combination,
+    progress: Progress,
 ) -> tuple[BaseModel, Any]:
     first = parts[0]
     if not first.adapter:
@@ -185,7 +189,7 @@ def _tuned(
                 where=str(first.folder),
                 rule="several parts are adapters of one base",
             )
-        whole = load_base_model(str(first.folder), device)
+        whole = subject.whole(first.folder, device)
         return whole, whole.model
     for other in parts[1:]:
         ours, theirs = first.origin, other.origin
@@ -198,7 +202,7 @@ def _tuned(
                 where=f"{first.folder}, {other.folder}",
                 rule="adapters that are weighted are of one base, kept in the same number of bits",
             )
-    base = base_of(first, base_model, device, progress)
+    base = subject.base(first, base_model, device, progress)
     return base, _with_adapters(base.model, parts, combination)
 
 
@@ -250,40 +254,31 @@ def _dtype(asked: str, source: str) -> str:
     return own if own in DTYPES else "float32"
 
 
-def _save(model: Any, tokenizer: Any, folder: Path, dtype: str) -> None:
+def _save(model: Any, tokenizer: Any, folder: Path, dtype: str, subject: Subject) -> None:
     import torch
 
     model = model.to(getattr(torch, dtype))
     model.config.dtype = getattr(torch, dtype)
     model.save_pretrained(str(folder), safe_serialization=True)
     save_tokenizer(tokenizer, folder)
+    subject.keep(model, tokenizer, folder)
 
 
-def _read_again(
-    folder: Path,
-    questions: Sequence[Question],
-    prompts: Sequence[list[int]],
-    most: int,
-    reference: Said,
-    device: Device,
-) -> Said:
-    whole = load_base_model(str(folder), device)
-    again = [render_turns(question.turns, whole.tokenizer) for question in questions]
+def _origin_of(part: Weights, base_model: str) -> Origin:
+    """What stands beside the merged weights, so that rows are put to them as they were put in the fine-tune."""
+    return dataclasses.replace(part.origin, base_model=base_model, quantization="")
+
+
+def _read_again(folder: Path, subject: Subject, prompts: Sequence[list[int]], reference: Said, device: Device) -> Said:
+    model, tokenizer = subject.read_again(folder, device)
+    again = subject.ids(tokenizer)
     if again != list(prompts):
         raise ModelError(
             "the tokenizer that was written splits prompts otherwise when it is read again",
             where=str(folder),
             rule="the same tokens as the base model's",
         )
-    return said(whole.model, whole.tokenizer, again, most, reference)
-
-
-def _plainly(folder: Path, questions: Sequence[Question], prompts: Sequence[list[int]]) -> bool:
-    """Whether transformers' AutoTokenizer, which some kinds of models give a tokenizer of their own, reads it alike."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(str(folder))
-    return [render_turns(question.turns, tokenizer) for question in questions] == list(prompts)
+    return subject.said(model, tokenizer, again, reference)
 
 
 def _keep_limits(parity: Parity, limits: Limits, parts: Sequence[Weights]) -> None:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from predictor.config import canonical_hash
 from predictor.errors import ModelError
 from predictor.finetune.origin import Origin, read_origin
 from predictor.models.base_model import BaseModel, load_base_model
+from predictor.models.classifier import (
+    Classifier,
+    Saved,
+    classifier_of,
+    is_classifier,
+    load_classifier,
+    load_whole,
+    read_saved,
+)
 from predictor.models.device import Device, detect
 from predictor.models.digests import weights_digest
 from predictor.progress import SILENT, Progress
@@ -21,6 +31,8 @@ if TYPE_CHECKING:
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 ADAPTER = "adapter_config.json"
+CLASSIFICATION = "classification"
+"""The task of every model with a head."""
 
 
 class TunedRun(Protocol):
@@ -77,6 +89,8 @@ class Opened:
         base: with the tokenizer; of a base model, and of a folder with a whole model, its model is `model`.
         task: that it was tuned for; empty of a base model.
         digest: of all that its answers depend on.
+        classifier: of a model with a head, which says classes and writes no answers; None of one that writes.
+        weights: that it was opened from; None of a base model.
     """
 
     name: str
@@ -84,6 +98,8 @@ class Opened:
     base: BaseModel
     task: str
     digest: str
+    classifier: Classifier | None = None
+    weights: Weights | None = None
 
 
 def is_run(name: str) -> bool:
@@ -94,7 +110,7 @@ def is_run(name: str) -> bool:
 def weights_of_run(run_id: str, fetch_run: FetchRun) -> Weights:
     """The weights of a fine-tune, with what the run recorded of their origin."""
     tuned = fetch_run(run_id)
-    record = tuned.record
+    record, kept = tuned.record, read_origin(tuned.folder) or Origin()
     origin = Origin(
         base_model=record.base_model,
         base_model_digest=record.base_model_digest,
@@ -103,6 +119,8 @@ def weights_of_run(run_id: str, fetch_run: FetchRun) -> Weights:
         task=record.task,
         quantization=str(record.hp.get("quantization", "")),
         double_quantization=bool(record.hp.get("double_quantization", True)),
+        task_settings=kept.task_settings,
+        task_found=kept.task_found,
     )
     return Weights(tuned.folder, origin, (tuned.folder / ADAPTER).is_file(), run_id, tuned.config)
 
@@ -125,15 +143,23 @@ def weights_of_folder(folder: Path) -> Weights:
 
 
 def open_model(
-    name: str, fetch_run: FetchRun, progress: Progress = SILENT, *, base_model: str = "", device: Device | None = None
+    name: str,
+    fetch_run: FetchRun,
+    progress: Progress = SILENT,
+    *,
+    base_model: str = "",
+    device: Device | None = None,
+    heads: bool = False,
 ) -> Opened:
     """Load a model by its name.
 
     Args:
         base_model: the base of an adapter, where another one is to be taken than its origin says.
+        heads: a model with a head is welcome too; else only one that writes answers.
 
     Raises:
-        ModelError: there is no such model, or the base is not the one that an adapter was trained on.
+        ModelError: there is no such model, the base is not the one that an adapter was trained on, or it is a
+            classifier where an answer is to be written.
     """
     device = device or detect()
     if is_run(name):
@@ -143,16 +169,49 @@ def open_model(
     else:
         base = load_base_model(ready_base(name, progress), device)
         return Opened(name, base.model, base, "", base.model_digest)
+    if is_classifier(weights.folder):
+        if not heads:
+            raise ModelError(
+                f"{name} is a classifier: it says the class of a text and writes no answers",
+                where=f"-P model={name}",
+                rule="a conversation is held with a model that writes",
+                fix=f"mlflow run . -e generate -P model={name} -P input=FILE -P output=FILE classifies rows",
+            )
+        base, classifier = open_classifier(weights, base_model, device, progress)
+        told = {"base": base.model_digest, "weights": weights_digest(str(weights.folder))}
+        digest = canonical_hash({**told, "saved": asdict(read_saved(weights.folder))})
+        return Opened(name, classifier.model, base, CLASSIFICATION, digest, classifier, weights)
     if not weights.adapter:
         whole = load_base_model(str(weights.folder), device)
-        return Opened(name, whole.model, whole, weights.origin.task, whole.model_digest)
+        return Opened(name, whole.model, whole, weights.origin.task, whole.model_digest, weights=weights)
     base = base_of(weights, base_model, device, progress)
     digest = f"{base.model_digest}+{weights_digest(str(weights.folder))}"
-    return Opened(name, with_adapter(base.model, weights), base, weights.origin.task, digest)
+    return Opened(name, with_adapter(base.model, weights), base, weights.origin.task, digest, weights=weights)
 
 
-def base_of(weights: Weights, base_model: str, device: Device, progress: Progress = SILENT) -> BaseModel:
+def open_classifier(
+    weights: Weights, base_model: str, device: Device, progress: Progress = SILENT
+) -> tuple[BaseModel, Classifier]:
+    """A model with a head: its base, which holds the tokenizer, and the classifier that it is.
+
+    Raises:
+        ModelError: as :func:`base_of` and :func:`with_adapter`, or its files are damaged.
+    """
+    saved = read_saved(weights.folder)
+    if not weights.adapter:
+        whole = load_whole(weights.folder, device, saved)
+        return whole, classifier_of(saved, whole.model, whole.tokenizer)
+    base = base_of(weights, base_model, device, progress, saved)
+    return base, classifier_of(saved, with_adapter(base.model, weights), base.tokenizer)
+
+
+def base_of(
+    weights: Weights, base_model: str, device: Device, progress: Progress = SILENT, saved: Saved | None = None
+) -> BaseModel:
     """The base of an adapter, loaded as it was in the fine-tune, when it is the one that the fine-tune recorded.
+
+    Args:
+        saved: what stands beside the adapter of a classifier, whose base gets a head; None of a model that writes.
 
     Raises:
         ModelError: nobody says which base it was, or it is another one.
@@ -166,7 +225,11 @@ def base_of(weights: Weights, base_model: str, device: Device, progress: Progres
             rule="origin.json beside the adapter, or base_model_name_or_path in adapter_config.json",
             fix="-P base_model=NAME, a folder or a hub id",
         )
-    base = load_base_model(ready_base(name, progress), device, origin.quantized)
+    if saved is None:
+        base = load_base_model(ready_base(name, progress), device, origin.quantized)
+    else:
+        source = ready_base(name, progress, kind="any")
+        base = load_classifier(source, device, saved.labels, saved.head, saved.quantization)
     if not origin.base_model_digest:
         progress.note(f"{weights.folder}: no digest of the base was recorded, so {name} could not be compared with it")
     elif base.digest != origin.base_model_digest:

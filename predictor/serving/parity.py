@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class Parity:
     """How far one model is from another.
 
     Attributes:
+        said: what is counted as equal, in words.
         prompts: that were answered by both. places: whose logits were compared.
         max_logit_difference: over all of these places and the whole vocabulary.
         equal_answers: the share of prompts with the same greedy answer, token by token.
@@ -49,6 +50,7 @@ class Parity:
     max_logit_difference: float
     equal_answers: float
     max_logit: float
+    said: ClassVar[str] = "greedy answers"
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name."""
@@ -59,8 +61,24 @@ class Parity:
         if not self.max_logit_difference <= max_difference:  # not a number breaks it too
             return f"logits differ by up to {self.max_logit_difference:.3g}, more than {max_difference:g}"
         if self.equal_answers < least_equal:
-            return f"{self.equal_answers:.1%} of the greedy answers are equal, fewer than {least_equal:.1%}"
+            return f"{self.equal_answers:.1%} of the {self.said} are equal, fewer than {least_equal:.1%}"
         return None
+
+
+@dataclass(frozen=True)
+class ClassParity(Parity):
+    """How far one classifier is from another: its prompts are texts, its answers labels, its places the texts again."""
+
+    said: ClassVar[str] = "labels"
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by the names that they have among classifiers."""
+        return {
+            "texts": self.prompts,
+            "max_logit_difference": self.max_logit_difference,
+            "equal_labels": self.equal_answers,
+            "max_logit": self.max_logit,
+        }
 
 
 def said(model: Any, tokenizer: Any, prompts: Sequence[list[int]], most: int, like: Said | None = None) -> Said:
@@ -80,7 +98,15 @@ def said(model: Any, tokenizer: Any, prompts: Sequence[list[int]], most: int, li
     return Said(answers, torch.cat(parts), sequels)
 
 
-def compare(one: Said, other: Said) -> Parity:
+def classes_said(logits: Sequence[torch.Tensor]) -> Said:
+    """What a classifier says to some texts, from the class scores of each, (classes,): its label is its answer."""
+    import torch
+
+    scores = torch.stack([each.float().cpu() for each in logits])
+    return Said([[int(label)] for label in scores.argmax(-1)], scores, [])
+
+
+def compare(one: Said, other: Said, kind: type[Parity] = Parity) -> Parity:
     """How far two models are from each other.
 
     Raises:
@@ -92,7 +118,7 @@ def compare(one: Said, other: Said) -> Parity:
             rule="a merged model has the vocabulary of its base",
         )
     same = [a == b for a, b in zip(one.answers, other.answers, strict=True)]
-    return Parity(
+    return kind(
         prompts=len(same),
         places=len(one.logits),
         max_logit_difference=float((one.logits - other.logits).abs().max()),

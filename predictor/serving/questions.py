@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +19,8 @@ from predictor.data.rejection import Rejection, refused_example
 from predictor.data.stream import open_stream, source_files
 from predictor.errors import DataError
 from predictor.serving.opening import Weights
-from predictor.tasks import TASKS, configured
-from predictor.tasks.base import Task
+from predictor.tasks import TASKS
+from predictor.tasks.base import Task, restored
 from predictor.trial.config import config_of
 from predictor.trial.sources import dataset_source
 
@@ -34,13 +34,15 @@ class Question:
     """One thing that is asked.
 
     Attributes:
-        turns: the chat up to where the model answers.
+        turns: the chat up to where the model answers; of a text to be classified one turn, the text.
         example: the row, where it is one that a task reads.
+        asked: what is put to a model that gives scores, one prompt each; none of any other model.
     """
 
     id: str
     turns: tuple[Message, ...]
     example: Example | None = None
+    asked: tuple[Example, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -50,7 +52,12 @@ class Question:
     @property
     def reference(self) -> str:
         """The answer that the row holds; empty without one."""
-        return self.example.answer if self.example else ""
+        return (self.example.answer or self.example.label or "") if self.example else ""
+
+    @property
+    def label(self) -> str:
+        """The class that the row says its text is of; empty without one."""
+        return (self.example.label or "") if self.example else ""
 
 
 @dataclass(frozen=True)
@@ -93,18 +100,26 @@ def questions_for(weights: Weights, prompts: str, most: int) -> Prompts:
     Raises:
         DataError: the dataset cannot be read.
     """
-    source, task = prompts or f"{LAB}:evaluation", task_named(weights.origin.task)
+    source, task = prompts or f"{LAB}:evaluation", task_of(weights)
     if weights.config:
-        config = config_of(weights.config)
-        task = configured(config.task.name, config.task.settings)
-        source = prompts or config.evaluation.eval_dataset
+        source = prompts or config_of(weights.config).evaluation.eval_dataset
     found = [row for row in read_questions(dataset_source(source), task) if isinstance(row, Question)]
     return Prompts(source, found[:most])
 
 
-def task_named(name: str) -> Task | None:
-    """The task of a name; None for one that this version of the package does not have, or for no name."""
-    return TASKS.get(name) if name in TASKS else None
+def task_of(weights: Weights) -> Task | None:
+    """The task that weights were tuned for, with the settings and what it had found in its rows as far as was kept.
+
+    Returns:
+        None for a task that this version of the package does not have, or that nobody named.
+    """
+    origin = weights.origin
+    if origin.task not in TASKS:
+        return None
+    settings = origin.task_settings
+    if not settings and weights.config:
+        settings = asdict(config_of(weights.config).task.settings)
+    return restored(origin.task, settings, origin.task_found)
 
 
 def _rows(source: str | Expression, task: Task | None) -> Iterator[Question | Rejection]:
@@ -113,7 +128,7 @@ def _rows(source: str | Expression, task: Task | None) -> Iterator[Question | Re
         yield from (_asked(example, task, str(source)) for example in dataset.examples)
         yield from dataset.rejections
     elif source.lower().endswith(".txt"):
-        yield from _lines(Path(source).expanduser())
+        yield from lines_of(Path(source).expanduser())
     else:
         yield from _dataset(source, task)
 
@@ -160,7 +175,8 @@ def _unanswered(source: str) -> Iterator[Question | Rejection]:
                 yield row.refuse("empty_prompt", "", expected, "none of them")
 
 
-def _lines(path: Path) -> Iterator[Question | Rejection]:
+def lines_of(path: Path) -> Iterator[Question | Rejection]:
+    """The lines of a text file, each a question; an empty one is none."""
     check_file(path)
     with open_text(path, lambda text: None) as stream:
         for number, line in enumerate(stream, 1):

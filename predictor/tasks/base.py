@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
@@ -85,6 +85,8 @@ class Task(Protocol):
     - `fitted(train, evaluation)`: the task that knows these rows, and the rows as it wants them; what is wrong with
       them as a whole it says here, before anything is loaded.
     - `settled(train, evaluation)`: settings that say what it finds in the rows, for fine-tunes on parts of them.
+    - `found()`: what it has found in its rows, as JSON values, and `with_found(found)`: the task that knows that
+      without the rows. It is kept beside the weights, for who asks the model later.
     - `wants(example, generated)`: the :class:`Wanted` of a question, and `score_heard(answers, examples, heard)`: as
       `score`, with what was heard besides. The headline does not depend on it, unless `headline_is_heard` is true.
     - `numbers(examples)` and `floor_scores(predicted, examples)`: what a ridge on embeddings and lengths is fitted to,
@@ -186,6 +188,29 @@ def configured(name: str, settings: Any) -> Task:
         return known
     made: Callable[[Any], Task] = type(known)
     return made(settings)
+
+
+def found_by(task: Task) -> dict[str, Any]:
+    """What a task has found in its rows, as JSON values; nothing of one that looks for nothing."""
+    found: dict[str, Any] = task.found() if hasattr(task, "found") else {}
+    return found
+
+
+def restored(name: str, settings: Mapping[str, Any], found: Mapping[str, Any]) -> Task:
+    """The task as a fine-tune had it, from what was kept of it.
+
+    Args:
+        settings: the values of its section; those of another version of the package are left out.
+        found: what :func:`found_by` gave.
+
+    Raises:
+        ConfigError: the task is unknown.
+    """
+    section = settings_class(TASKS.get(name, where="-P task"))
+    known = {each.name for each in fields(section)}
+    task: Any = configured(name, section(**{key: value for key, value in settings.items() if key in known}))
+    made: Task = task.with_found(found) if found and hasattr(task, "with_found") else task
+    return made
 
 
 def headline_target(task: Task) -> Target:

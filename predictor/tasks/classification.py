@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from predictor.config import param, split_list
 from predictor.data.example import Example, Message
@@ -155,6 +155,14 @@ class Classification:
                 fix="take these rows out, or name every class with -P label_names=…",
             )
         return made
+
+    def found(self) -> dict[str, Any]:
+        """The classes in their order, and what the data calls them, as JSON values."""
+        return {"labels": list(self.labels), "names": self.names} if self.labels else {}
+
+    def with_found(self, found: Mapping[str, Any]) -> Classification:
+        """The task with the classes of an earlier fine-tune."""
+        return Classification(self.options, tuple(found["labels"]), found["names"])
 
     def accepts(self, example: Example) -> str | None:
         """None when the example can be used, otherwise what it lacks."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ class Scoring:
         self._headed = settings.head != WRITES
         self._wishes = wishes_of(settings)
         self._scale: Scale | None = None
+        self._jointly = settings.scoring_together
         self._learnt: tuple[str, ...] = ()
         self._listed_terms = terms_of(settings.scoring_terms)
         self.fields = {theirs: ours for ours, theirs in fields_of(settings.scoring_fields).items()}
@@ -61,11 +62,87 @@ class Scoring:
             train, evaluation = (together(rows, self._wishes) for rows in (train, evaluation))
         if self._headed:
             return task, train, evaluation
+        task._jointly = 2 * sum(len(self._wishes.scores(row)) > 1 for row in train) > len(train)
         task._learnt = tuple(text for text in map(words_of, train) if text)
         # No answer of so many characters has more tokens than that.
         longest = max(len(task.target(example)) for example in (*train, *evaluation))
         task.max_new_tokens = min(self.max_new_tokens, longest + 16)
         return task, train, evaluation
+
+    @property
+    def scale(self) -> Scale | None:
+        """The scale of the rows that the task was fitted to; None before."""
+        return self._scale
+
+    def found(self) -> dict[str, Any]:
+        """The scale, whether rows score several dimensions at once, and the longest answer, as JSON values."""
+        if self._scale is None:
+            return {}
+        scale = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self._scale).items()}
+        return {"scale": scale, "jointly": self._jointly, "max_new_tokens": self.max_new_tokens}
+
+    def with_found(self, found: Mapping[str, Any]) -> Scoring:
+        """The task with the scale of an earlier fine-tune's rows."""
+        task, kept = Scoring(self._settings), found["scale"]
+        task._scale = Scale(**{**kept, "levels": tuple(kept["levels"]), "edges": tuple(kept["edges"])})
+        task._jointly, task.max_new_tokens = found["jointly"], found["max_new_tokens"]
+        return task
+
+    def asked_of(self, example: Example) -> list[Example]:
+        """What is put to the model to have a row scored, with a score or without: a prompt, or one for each dimension.
+
+        A row with scores is asked for these, another one for its own dimension, and one that names none for all:
+        at once where training rows were so, else one after the other. The scores of what is made here mean nothing.
+
+        Raises:
+            DataError: the row names a dimension that is none of the scale.
+        """
+        scale, given = self._scale_of([example]), self.given(example)
+        own = example.extra.get("dimension")
+        named = list(given) or ([own] if isinstance(own, str) and own else [])
+        if foreign := [name for name in named if name not in scale.dimensions]:
+            raise DataError(
+                f"the row asks for {' and '.join(foreign)}", rule=f"the dimensions {', '.join(scale.dimensions)}"
+            )
+        if given:
+            parts = [given]
+        elif named and not self._settings.scoring_together:
+            parts = [dict.fromkeys(named, scale.low)]
+        else:
+            every = dict.fromkeys(scale.dimensions, scale.low)
+            parts = [every] if self._jointly else [{name: score} for name, score in every.items()]
+        rest = {name: value for name, value in example.extra.items() if name not in ("dimension", "scores")}
+        return [replace(example, extra={**rest, "scores": part}) for part in parts]
+
+    def given(self, example: Example) -> dict[str, float]:
+        """The scores that a row holds, by dimension; none of a row without, or whose scores are no numbers.
+
+        A score whose dimension nobody names is of the only one that there is.
+        """
+        found = {} if self._wishes.lacks(example) else self._wishes.scores(example)
+        names = list(self._scale.dimensions) if self._scale else list(found)
+        if set(found) == {UNNAMED} and UNNAMED not in names:
+            return {names[0]: found[UNNAMED]} if len(names) == 1 else {}
+        return found
+
+    def merged(self, rows: Sequence[Example]) -> Sequence[Example]:
+        """Rows as the task was taught them: with `scoring_together` those of one input are one, if all have scores."""
+        merge = self._settings.scoring_together and all(map(self.given, rows))
+        return together(rows, self._wishes) if merge else rows
+
+    def read_scores(
+        self, answer: str, example: Example, losses: Sequence[Sequence[np.ndarray]] | None
+    ) -> dict[str, tuple[float, float]]:
+        """What an answer says of each dimension: the score that stands in it, and the expected value.
+
+        Args:
+            losses: of what :meth:`wants` asked for; None where nobody was asked.
+
+        Returns:
+            Dimension → (score, expected value), NaN for a score that cannot be read and a value that was not asked for.
+        """
+        labels = form.labels_of(self._wishes.scores(example), scale := self._scale_of([example]))
+        return self._read(form.read(answer, list(labels.values()), scale), labels, losses, scale)
 
     def settled(self, train: Sequence[Example], evaluation: Sequence[Example]) -> dict[str, Any]:
         """Settings that say what is otherwise found in the rows, so that parts of them are scored on the same scale."""
@@ -129,7 +206,7 @@ class Scoring:
         """
         return self._scale_of([example]).shares(self._wishes.scores(example))
 
-    def given(self, shares: np.ndarray, examples: Sequence[Example]) -> list[str]:
+    def answers_of(self, shares: np.ndarray, examples: Sequence[Example]) -> list[str]:
         """The answers of a head: its scores in the dimensions of each row, within the range.
 
         Args:
@@ -224,24 +301,35 @@ class Scoring:
         question: list[int] = []
         columns: dict[str, list[Any]] = {name: [] for name in ("dimension", "given", "greedy", "expected")}
         words = []
-        levels = np.array(scale.levels)
         for place, (answer, example) in enumerate(zip(answers, examples, strict=True)):
             given = self._wishes.scores(example)
             labels = form.labels_of(given, scale)
             found = form.read(answer, list(labels.values()), scale)
             words.append(found.words)
-            for number, (name, label) in enumerate(labels.items()):
-                expected = math.nan
-                if heard is not None:
-                    logs = -np.array([losses.sum() for losses in heard.losses[place][number]])
-                    weights = np.exp(logs - logs.max())
-                    expected = float(weights @ levels / weights.sum())
+            read = self._read(found, labels, heard.losses[place] if heard is not None else None, scale)
+            for name, (score, expected) in read.items():
                 question.append(place)
-                entry = (name, given[name], found.scores.get(label, math.nan), expected)
-                for column, value in zip(columns.values(), entry, strict=True):
+                for column, value in zip(columns.values(), (name, given[name], score, expected), strict=True):
                     column.append(value)
         arrays = {name: np.array(column) for name, column in columns.items()}
         return figures.Said(np.array(question), questions=len(examples), **arrays), words
+
+    def _read(
+        self,
+        found: form.Read,
+        labels: Mapping[str, str],
+        losses: Sequence[Sequence[np.ndarray]] | None,
+        scale: Scale,
+    ) -> dict[str, tuple[float, float]]:
+        read = {}
+        for number, (name, label) in enumerate(labels.items()):
+            expected = math.nan
+            if losses is not None:
+                logs = -np.array([each.sum() for each in losses[number]])
+                weights = np.exp(logs - logs.max())
+                expected = float(weights @ np.array(scale.levels) / weights.sum())
+            read[name] = found.scores.get(label, math.nan), expected
+        return read
 
     def _reasoning(self, words: Sequence[str], examples: Sequence[Example], heard: Heard | None) -> TaskScores:
         terms = self._listed_terms

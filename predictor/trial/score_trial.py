@@ -82,12 +82,12 @@ class ScoreTrial(HeadTrial):
 
     def _scores_of_dev(self, shares: np.ndarray) -> dict[str, float]:
         dev = self.materials.dev
-        scores = self.task.score(self.task.given(shares, dev), dev)
+        scores = self.task.score(self.task.answers_of(shares, dev), dev)
         return {name: scores.values[name] for name in ("closeness", "pearson", "spearman")}
 
     def _answers(self, model: Any, examples: Sequence[Example]) -> Evaluation:
         found = told_shares(model, self.base.tokenizer, self.read(examples), on_batch=self._progress.advance)
-        answers = self.task.given(found, examples)
+        answers = self.task.answers_of(found, examples)
         scores = scores_of(found, *self.bounds)
         columns = {f"score({name})": scores[:, place].tolist() for place, name in enumerate(self.outputs)}
         return Evaluation(self.task, examples, answers, [], self.task.score(answers, examples), columns)

@@ -40,6 +40,7 @@ from predictor.probe.losses import UNMARKED, Marks
 from predictor.progress import SILENT, Progress
 from predictor.schema import DatasetUse, RunRecord, encode, keys
 from predictor.schema.families import family_of
+from predictor.tasks.base import found_by
 from predictor.trial.config import FinetuneConfig
 from predictor.trial.costs import Stopwatch, peak_memory_mb
 from predictor.trial.first_steps import FirstSteps
@@ -518,6 +519,8 @@ class Trial:
             task=self.config.task.name,
             quantization=kept.kind if kept else "",
             double_quantization=kept.double if kept else True,
+            task_settings=dataclasses.asdict(self.config.task.settings),
+            task_found=found_by(self.materials.task),
         ).write(folder / method.folder)
 
     def costs(self, tuned: Tuned | None = None) -> dict[str, float]:

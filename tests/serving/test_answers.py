@@ -22,9 +22,10 @@ from predictor.models.device import Device
 from predictor.models.generate import generate as continue_all
 from predictor.models.render import render_turns
 from predictor.models.sampling import Sampling
-from predictor.serving import answering
+from predictor.serving import answering, writing
 from predictor.serving.opening import Opened, open_model
 from predictor.serving.questions import Question, asks, read_questions
+from predictor.serving.writing import Answer, Writing
 from predictor.tasks import TASKS
 from predictor.trial.sources import dataset_source
 
@@ -47,7 +48,7 @@ def questions() -> list[Question]:
 
 
 def ask(lab: Opened, questions: list, output: Path, **more) -> list[dict]:
-    answering.answer_file([("lab", lambda: lab)], questions, output, task=QA, most=8, **more)
+    answering.answer_file([("lab", lambda: lab)], questions, output, Writing(QA, most=8), **more)
     return [json.loads(line) for line in output.read_text().splitlines()]
 
 
@@ -99,13 +100,13 @@ def test_after_a_break_only_the_rest_is_asked(lab: Opened, questions, tmp_path: 
             stream.write('{"key": "0", "text": "half a li')  # as a killed process leaves it
         raise KeyboardInterrupt
 
-    real = answering.generate
+    real = writing.generate
 
     def counted(model, tokenizer, prompts, **more):
         calls.append(len(prompts))
         return real(model, tokenizer, prompts, **{**more, "batch_rows": 5})
 
-    monkeypatch.setattr(answering, "generate", counted)
+    monkeypatch.setattr(writing, "generate", counted)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(answering.Part, "add", cut)
         ask(lab, questions, output)
@@ -116,8 +117,8 @@ def test_after_a_break_only_the_rest_is_asked(lab: Opened, questions, tmp_path: 
 
 
 def test_answers_of_other_settings_are_not_gone_on_with(lab: Opened, questions, tmp_path: Path):
-    part = answering.Part(tmp_path / "out.jsonl", "another")
-    part.add({"0": answering.Answer("wrong", 1, False)})
+    part = answering.Part(tmp_path / "out.jsonl", "another", Answer)
+    part.add({"0": Answer("wrong", 1, False)})
     part.close()
     rows = ask(lab, questions[:3], tmp_path / "out.jsonl")
     assert rows[0]["answer"] != "wrong"

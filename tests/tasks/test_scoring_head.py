@@ -49,7 +49,7 @@ def test_it_reads_prompt_and_text_without_the_form_of_an_answer_and_learns_share
 
 def test_every_answer_can_be_read_lies_in_the_range_and_scores_what_its_row_has():
     task, rows = fitted(), [*ROWS, both(3, 2, 4)]
-    answers = task.given(np.array([[-0.2, 0.5], [0.0, 1.7], [0.123456, 0.0], [0.25, 0.75]]), rows)
+    answers = task.answers_of(np.array([[-0.2, 0.5], [0.0, 1.7], [0.123456, 0.0], [0.25, 0.75]]), rows)
     assert answers == ["Score: 1", "Score: 5", "Score: 1.494", "Growth: 2\nSize: 4"]
     scores = task.score(answers, rows)
     assert scores.values["parse_rate"] == 1.0
@@ -65,7 +65,7 @@ def test_answers_keep_a_thousandth_of_any_range(low: float, high: float):
     task = fitted(rows, scoring_low=low, scoring_high=high)
     shares = np.linspace(-0.1, 1.1, 41)[:, None]
     examples = [rated(number, "growth", low) for number in range(41)]
-    scores = task.score(task.given(shares, examples), examples)
+    scores = task.score(task.answers_of(shares, examples), examples)
     assert scores.values["parse_rate"] == 1.0
     wanted = scores_of(shares[:, 0], low, high) - low
     assert np.array(scores.rows["mae"]) == pytest.approx(wanted, abs=(high - low) / 1000)
@@ -75,7 +75,7 @@ def test_a_head_that_tells_no_text_from_another_has_collapsed():
     rows = [rated(number, "growth", number) for number in (1, 2, 3, 4, 5)]
     task = fitted(rows)
     noise = 0.5 + 1e-6 * np.arange(5)[:, None]
-    scores = task.score(task.given(noise, rows), rows)
+    scores = task.score(task.answers_of(noise, rows), rows)
     assert scores.values["collapse"] == 1.0
     assert math.isnan(scores.values["pearson"])
     assert scores.account["verdict"].startswith("collapsed")

@@ -40,15 +40,20 @@ class Classification:
 
     Args:
         columns: those to read; None tells them from the rows.
+        labelled: each row must have a label. Otherwise a row whose label is absent, or is none, has a text alone: so
+            are rows read that a classifier is asked for.
     """
 
     name = "classification"
     needs = "a text column (text, sentence, review, …) and a label column (label, category, sentiment, …)"
 
-    def __init__(self, columns: Columns | None = None) -> None:
+    def __init__(self, columns: Columns | None = None, *, labelled: bool = True) -> None:
         self._columns = columns
+        self._labelled = labelled
         if columns is not None:
-            self.needs = f"the columns {', '.join((*columns.texts, columns.label))}"
+            self.needs = f"the columns {', '.join(self._needed(columns))}"
+        elif not labelled:
+            self.needs = "a text column (text, sentence, review, …)"
 
     def detect(self, sample: Sequence[Any]) -> Guess | None:
         """A claim by the names of two columns; a claim by their values alone counts half."""
@@ -56,19 +61,26 @@ class Classification:
         if not rows:
             return None
         columns, weight = self._columns or _by_name(rows), 1.0
+        if columns is None and not self._labelled:
+            columns = _texts_by_name(rows)
         if columns is None:
             columns, weight = _by_values(rows), 0.5
         if columns is None:
             return None
-        known = sum(all(column in row for column in (*columns.texts, columns.label)) for row in rows)
+        known = sum(all(column in row for column in self._needed(columns)) for row in rows)
         if not known:
             return None
         how = "named" if weight == 1.0 else "told by their values"
+        label = f"the label column '{columns.label}'" if columns.label else "no label column"
         reason = (
             f"{known} of {len(sample)} sampled rows hold the text column '{' + '.join(columns.texts)}' "
-            f"and the label column '{columns.label}', {how}"
+            f"and {label}, {how}"
         )
-        return Guess(weight * known / len(sample), reason, guarded(lambda record: _convert(record, columns)))
+        needed = self._needed(columns)
+        return Guess(weight * known / len(sample), reason, guarded(lambda record: _convert(record, columns, needed)))
+
+    def _needed(self, columns: Columns) -> tuple[str, ...]:
+        return (*columns.texts, columns.label) if self._labelled else columns.texts
 
     def lacks(self, example: Example) -> str | None:
         """None for an example with a text and a label, otherwise the one that is missing."""
@@ -95,13 +107,26 @@ def _by_name(rows: Sequence[Mapping[str, Any]]) -> Columns | None:
             continue
         if label.lower() == "target" and not _is_low(rows, label):
             continue
-        pair = next(((names[a], names[b]) for a, b in PAIRS if a in names and b in names), None)
-        text = next((names[name] for name in TEXT if name in names and isinstance(row[names[name]], str)), None)
-        if text is not None and text != label:
-            return Columns((text,), label)
-        if pair is not None:
-            return Columns(pair, label)
+        if texts := _text_columns(row, names, label):
+            return Columns(texts, label)
     return None
+
+
+def _texts_by_name(rows: Sequence[Mapping[str, Any]]) -> Columns | None:
+    """The text columns of rows that have no label column."""
+    for row in rows:
+        names = keyed(row)
+        if names.keys().isdisjoint(_RIVALS) and (texts := _text_columns(row, names, "")):
+            return Columns(texts, "")
+    return None
+
+
+def _text_columns(row: Mapping[str, Any], names: Mapping[str, str], label: str) -> tuple[str, ...]:
+    """The one or two columns of a row that are read as its text; none when it has none beside the label."""
+    text = next((names[name] for name in TEXT if name in names and isinstance(row[names[name]], str)), None)
+    if text is not None and text != label:
+        return (text,)
+    return next(((names[a], names[b]) for a, b in PAIRS if a in names and b in names), ())
 
 
 def _by_values(rows: Sequence[Mapping[str, Any]]) -> Columns | None:
@@ -135,9 +160,9 @@ def _is_low(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
     return 2 <= len(texts) <= max(2, len(rows) // 4) and max(map(len, texts)) <= 40
 
 
-def _convert(record: Record, columns: Columns) -> Example:
+def _convert(record: Record, columns: Columns, needed: Sequence[str]) -> Example:
     value = object_of(record)
-    for column in (*columns.texts, columns.label):
+    for column in needed:
         if column not in value:
             missing(column, f"'{column}'", value)
     parts = [filled(text_of(value[column], column), "empty_prompt", column, "text") for column in columns.texts]
@@ -145,9 +170,16 @@ def _convert(record: Record, columns: Columns) -> Example:
     return Example(
         id=row_id(value, record),
         text="\n".join(parts),
-        label=_label(value[columns.label], columns.label),
+        label=_label(value[columns.label], columns.label) if columns.label in needed else _label_if_any(value, columns),
         extra=rest_of(value, used),
     )
+
+
+def _label_if_any(value: Mapping[str, Any], columns: Columns) -> str | None:
+    try:
+        return _label(value.get(columns.label) if columns.label else None, columns.label)
+    except Unusable:
+        return None
 
 
 def _label(value: Any, field: str) -> str:

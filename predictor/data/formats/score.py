@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from predictor.data.containers.values import Unusable
@@ -25,21 +26,33 @@ class Score:
     """`question` is the prompt, `context` the company_info; the answer is the score as text, `extra` holds the rest.
 
     `extra["dimension"]` is what is scored, where it is known; `extra["scores"]` the scores of several by dimension.
+
+    Args:
+        scored: each row must have a score. Otherwise a row whose score is absent, or is none, has no answer: so are
+            rows read that a model is to score.
     """
 
     name = "score"
     needs = "prompt, score and one of company_info, think, reason"
 
+    def __init__(self, *, scored: bool = True) -> None:
+        self._scored = scored
+        if not scored:
+            self.needs = "prompt, and what is rated as company_info"
+
     def detect(self, sample: Sequence[Any]) -> Guess | None:
         """A claim when rows hold prompt and score, and beside them one of company_info, think, reason."""
-        known = sum(
-            isinstance(value, dict) and {"prompt", "score"} <= value.keys() and not value.keys().isdisjoint(_BESIDE)
-            for value in sample
-        )
+        known = sum(isinstance(value, dict) and self._claims(value) for value in sample)
         if not known:
             return None
-        reason = f"{known} of {len(sample)} sampled rows hold 'prompt' and 'score' beside {', '.join(_BESIDE)}"
-        return Guess(known / len(sample), reason, guarded(_convert))
+        beside = f" and 'score' beside {', '.join(_BESIDE)}" if self._scored else ""
+        reason = f"{known} of {len(sample)} sampled rows hold 'prompt'{beside}"
+        return Guess(known / len(sample), reason, guarded(_convert if self._scored else _convert_unscored))
+
+    def _claims(self, value: Mapping[str, Any]) -> bool:
+        if not self._scored:
+            return "prompt" in value
+        return {"prompt", "score"} <= value.keys() and not value.keys().isdisjoint(_BESIDE)
 
     def lacks(self, example: Example) -> str | None:
         """None for an example with a prompt whose answer is a finite number."""
@@ -101,6 +114,19 @@ def _convert(record: Record) -> Example:
         group=passage_group(info) if info and info.strip() else None,
         extra=extra,
     )
+
+
+def _convert_unscored(record: Record) -> Example:
+    """As :func:`_convert`, but of a row without a sound score an example without an answer."""
+    value = object_of(record)
+    try:
+        return _convert(record)
+    except Unusable as fault:
+        if fault.field != "score":
+            raise
+    # What the score is made of does not matter: no example has it.
+    example = _convert(record._replace(value={**value, "score": 0}))
+    return replace(example, answers=())
 
 
 def _number(found: Any) -> int | float:
