@@ -7,7 +7,10 @@ from typing import Final
 
 from predictor.errors import ConfigError
 
-ABOUT: Final = {"lab": "question answering in the embedded world, embedded base model"}
+ABOUT: Final = {
+    "lab": "question answering in the embedded world, embedded base model",
+    "minilm": "all-MiniLM-L6-v2 as a classifier on SST-2 and Reuters R8",
+}
 """Set of runs → what was fine-tuned on what."""
 
 
