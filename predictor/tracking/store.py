@@ -65,8 +65,8 @@ def refuse_local_store(uri: str) -> None:
         "workers on other machines cannot use a store that is a file",
         where=f"tracking URI {uri}",
         rule="their store is a server, http(s)://HOST:PORT, or a database server, postgresql://…",
-        fix="mlflow run . -e server --env-manager local -P folder=server -P port=5000, and set MLFLOW_TRACKING_URI as it "
-        "says; docs/server.md tells how other machines reach it",
+        fix="mlflow run . -e server --env-manager local -P folder=server -P port=5000, and set MLFLOW_TRACKING_URI as "
+        "it says; docs/server.md tells how other machines reach it",
     )
 
 

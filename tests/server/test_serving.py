@@ -132,14 +132,14 @@ def test_with_passwords_and_tls_killed_and_started_again(
 
     # Who has no password, or another one, or does not know the certificate, is turned away.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(PredictorError, match="certificate verify failed|SSLError"):
+    with pytest.raises(PredictorError, match=r"certificate verify failed|SSLError"):
         connect(uri)
     monkeypatch.setenv("MLFLOW_TRACKING_INSECURE_TLS", "true")
-    with pytest.raises(PredictorError, match="401|not authenticated"):
+    with pytest.raises(PredictorError, match=r"401|not authenticated"):
         connect(uri)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-5f1c")
-    with pytest.raises(PredictorError, match="401|not authenticated"):
+    with pytest.raises(PredictorError, match=r"401|not authenticated"):
         connect(uri)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
     connect(uri)
@@ -226,10 +226,10 @@ def test_faults_that_are_told_before_anything_starts(folder: Path, monkeypatch: 
         taken.listen()
         port = taken.getsockname()[1]
         _cannot(Wanted(folder, port), f"port {port} is in use", "-P port=0")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    _cannot(Wanted(folder, auth=True), "Flask-WTF is not installed", "make venv")
-    monkeypatch.setattr(web, "require_auth_package", lambda: None)
-    monkeypatch.setattr("predictor.server.serving.require_auth_package", lambda: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.util, "find_spec", lambda name: None)
+        _cannot(Wanted(folder, auth=True), "Flask-WTF is not installed", "make venv")
+    monkeypatch.setattr("predictor.server.both.require_auth_package", lambda: None)
     _cannot(Wanted(folder, auth=True), "the administrator has no password", "read -rs MLFLOW_AUTH_ADMIN_PASSWORD")
     with held(folder) as home:
         home.remember(auth=True)
