@@ -2,8 +2,8 @@
 
 Two sweeps of one plan at once, each in a folder and with a cache of its own as on two machines, with WORKERS (2)
 workers each. Workers are killed, a sweep is killed and started again, and the database is restarted underneath the
-server. Then a fine-tune, its evaluation, a predictor, its promotion and a ranking. At the end there must be one complete
-run for each configuration, and none RUNNING.
+server. Then a fine-tune, its evaluation, a predictor, its promotion and a ranking. At the end there must be one
+complete run for each configuration, and none RUNNING.
 """
 
 from __future__ import annotations
