@@ -24,6 +24,7 @@ ADMIN, ADMIN_PASSWORD = "MLFLOW_AUTH_ADMIN_USERNAME", "MLFLOW_AUTH_ADMIN_PASSWOR
 _SECRET_KEY = "MLFLOW_FLASK_SERVER_SECRET_KEY"
 _FOREIGN = ("MLFLOW_TRACKING_", "MLFLOW_EXPERIMENT_", "MLFLOW_REGISTRY_", "_MLFLOW_SERVER_")
 """Beginnings of variables that speak of a store in use, which is not the one that is served."""
+_FIX = "look into its log"
 _GRACE_S = 5
 """Seconds that a request in progress is given when the server ends."""
 _AUTH = """\
@@ -106,7 +107,7 @@ class Web:
 
     def _command(self) -> list[str]:
         # Its arguments are there for everybody to read: passwords are in its environment alone.
-        options = ["--timeout-graceful-shutdown", str(_GRACE_S)]
+        options = ["--timeout-graceful-shutdown", str(_GRACE_S), "--no-access-log"]
         if self._tls:
             options += ["--ssl-certfile", str(self._tls.certificate), "--ssl-keyfile", str(self._tls.key)]
         # -P: what lies in the folder is not to be imported.
@@ -168,9 +169,6 @@ class Web:
             return error.code
         except OSError:
             return 0
-
-
-_FIX = "look into its log"
 
 
 def administrator(environment: Mapping[str, str]) -> str:
