@@ -62,6 +62,7 @@ def start(verb: str, folder: Path, uri: str, **flags: Any) -> subprocess.Popen[b
     variables = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",  # several of them share the cores
         "PREDICTOR_CACHE": str(folder / "cache"),
         "MLFLOW_TRACKING_URI": uri,
         "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
