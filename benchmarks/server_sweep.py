@@ -43,6 +43,7 @@ FAMILIES = (
 )  # fmt: skip
 HJ = {"max_steps": 6, "batch_size": 16, "learning_rate": 1e-2, "lora_dropout": 0.0}
 SMALL = {"tiers": "static", "eval_limit": 50, "dev_limit": 0}
+SHORT = {"questions": 20, "train_questions": 4, "original_limit": 8, "knowledge_limit": 20, "generations": 2}
 PATIENCE_S = 1800.0
 
 
@@ -204,14 +205,15 @@ def tell_the_rest(uri: str, folder: Path, datasets: Sequence[str]) -> None:
     """A fine-tune, its evaluation, a predictor, its promotion, a ranking: each a process that must end well."""
     stories: list[tuple[str, dict[str, Any]]] = [
         ("finetune", {"dataset": "lab:size:dial=64:seed=7", **HJ, **SMALL}),
-        ("evaluate", {"train_questions": 8, "generations": 2}),
+        ("evaluate", SHORT),
         ("meta", {"experiments": EXPERIMENT, "n_trials": 2, "split": "group,random"}),
         ("promote", {"force": "true"}),
         ("predict", {"candidates": f"{datasets[0]},lab:wrong_answers:dial=0.5:size=96:seed=9", **HJ}),
     ]
     for verb, flags in stories:
         if verb == "evaluate":
-            flags["run_id"] = max(read_records([EXPERIMENT], tracking_uri=uri), key=lambda r: r.start_time).run_id
+            latest = max(read_records([EXPERIMENT], tracking_uri=uri), key=lambda record: record.start_time)
+            flags = {**flags, "run_id": latest.run_id}
         started = time.perf_counter()
         finish(start(verb, folder, uri, **flags), folder)
         print(f"{verb}: ended well after {time.perf_counter() - started:.0f} s", flush=True)
