@@ -102,7 +102,7 @@ def server(folder: Path, runs: int) -> None:
         uri, straight = running.addresses.uri, running.addresses.database.read_text().strip()
         started = time.perf_counter()
         insert(straight, 0, runs)
-        print(f"{runs} runs made in {time.perf_counter() - started:.0f} s")
+        print(f"{runs} runs made in {time.perf_counter() - started:.0f} s", flush=True)
         for address, cache, label in ((uri, "http", "HTTP"), (straight, "postgres", "PostgreSQL")):
             searched = reading("search", address, folder / cache, f"{label}, mlflow.search_runs, {runs} runs")
             for what, more in (
@@ -113,7 +113,10 @@ def server(folder: Path, runs: int) -> None:
                 insert(straight, runs, more)
                 runs += more
                 ours = reading("frame", address, folder / cache, f"{label}, read_records {what}")
-                print(f"ratio {searched[0] / ours[0]:.1f} in wall time, {searched[1] / ours[1]:.1f} in CPU time")
+                print(
+                    f"ratio {searched[0] / ours[0]:.1f} in wall time, {searched[1] / ours[1]:.1f} in CPU time",
+                    flush=True,
+                )
 
 
 def main() -> None:
