@@ -98,7 +98,7 @@ def server(folder: Path, runs: int) -> None:
     from benchmarks.stored_runs import insert
     from predictor.server import Wanted, serving
 
-    with serving(Wanted(folder / "server", 0, durable=False)) as running:
+    with serving(Wanted(folder / "server", 0, workers=1, durable=False)) as running:
         uri, straight = running.addresses.uri, running.addresses.database.read_text().strip()
         started = time.perf_counter()
         insert(straight, 0, runs)

@@ -95,7 +95,7 @@ def serving(wanted: Wanted) -> Iterator[Serving]:
                 home.say(f"process {os.getpid()}, {web.uri}")
                 database = folder / "database.uri"
                 private_file(database, cluster.uri(_DATABASE) + "\n")
-                yield Serving(Addresses(web.uri, database, tls and tls.certificate), cluster, web)
+                yield Serving(Addresses(web.uri, database, tls.certificate if tls else None), cluster, web)
             finally:
                 web.stop()
         finally:
