@@ -5,13 +5,16 @@ PYTHON ?= python3.11
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: quickstart real test venv check lint types fuzz benchmark kill-sweep rerun-lab
+.PHONY: quickstart real server test venv check lint types fuzz benchmark kill-sweep server-sweep rerun-lab
 
 quickstart: venv  ## the whole idea in one run: fine-tunes, predictor, registry, ranking
 	mlflow run . --env-manager local --experiment-name quickstart
 
 real: venv  ## the same on a real model and real questions: make real DATA=FOLDER; half an hour
 	mlflow run . -e real --env-manager local --experiment-name real -P data="$(DATA)"
+
+server: venv  ## PostgreSQL and an MLflow server over the folder server, at http://127.0.0.1:5000; until Ctrl-C
+	python -m entrypoints.server --folder server --port 5000
 
 test: venv  ## the tests; no network, no GPU
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -43,6 +46,9 @@ benchmark: venv  ## the figures of docs/benchmarks.md; give the machine to it al
 
 kill-sweep: venv  ## 200 SIGKILLs over sweeps of 40 fine-tunes; about half an hour
 	python -m benchmarks.kill_sweep 200
+
+server-sweep: venv  ## everything against PostgreSQL behind a server, which is disturbed meanwhile; some minutes
+	python -m benchmarks.server_sweep 2
 
 rerun-lab: venv  ## five of the package's runs, drawn at random, made again and compared
 	python -m benchmarks.rerun_lab

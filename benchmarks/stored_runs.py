@@ -1,4 +1,4 @@
-"""Synthetic fine-tunes put straight into the tables of an SQLite tracking store, as the real ones would stand there."""
+"""Synthetic fine-tunes put straight into the tables of a tracking database, as the real ones would stand there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
+from typing import Any
 
 RUNS_PER_DATASET = 20
 """Ten configurations of two seeds each."""
@@ -14,37 +14,52 @@ SKETCH = 512
 """Row hashes of a dataset."""
 PROBES, COSTS = 75, 12
 _START = 1_700_000_000_000  # milliseconds
+_COLUMNS = {
+    "runs": "run_uuid name source_type source_name entry_point_name user_id status start_time end_time source_version"
+    " lifecycle_stage artifact_uri experiment_id",
+    "latest_metrics": "key value timestamp step is_nan run_uuid",
+    "params": "key value run_uuid",
+    "tags": "key value run_uuid",
+}
+_AT_ONCE = 200
+"""Runs that are written together."""
 
 
-def insert(database: Path, first: int, count: int) -> None:
-    """Add the runs `first`, `first + 1`, … to a migrated store. Points of curves are left out."""
-    with sqlite3.connect(database) as connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        cursor = connection.cursor()
-        for i in range(first, first + count):
-            run_id, rng = _run_id(i), random.Random(i)
-            start = _START + 60_000 * i
-            cursor.execute(
-                "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status,"
-                " start_time, end_time, source_version, lifecycle_stage, artifact_uri, experiment_id)"
-                " VALUES (?, ?, 'UNKNOWN', '', '', 'unknown', 'FINISHED', ?, ?, '', 'active', ?, 0)",
-                (run_id, f"fine-tune {i}", start, start + 50_000, f"mlruns/0/{run_id}/artifacts"),
-            )
-            cursor.executemany(
-                "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, ?, 0, ?, ?)",
-                [
-                    (key, 0.0 if value is None else value, start, value is None, run_id)
-                    for key, value in _metrics(i, rng)
-                ],
-            )
-            cursor.executemany(
-                "INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?)",
-                [(key, value, run_id) for key, value in _params(i)],
-            )
-            cursor.executemany(
-                "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)",
-                [(key, value, run_id) for key, value in _tags(i)],
-            )
+def insert(uri: str, first: int, count: int) -> None:
+    """Add the runs `first`, `first + 1`, … to a migrated SQLite or PostgreSQL store. Points of curves are left out."""
+    parts = [range(i, min(i + _AT_ONCE, first + count)) for i in range(first, first + count, _AT_ONCE)]
+    if uri.startswith("sqlite"):
+        with sqlite3.connect(uri.removeprefix("sqlite:///")) as connection:
+            connection.execute("PRAGMA synchronous = OFF")
+            for table, rows in ((table, rows) for part in parts for table, rows in _rows(part).items()):
+                columns = _COLUMNS[table].split()
+                statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+                connection.executemany(statement, rows)
+        return
+    import psycopg
+
+    with psycopg.connect(uri) as postgres, postgres.cursor() as cursor:
+        for table, rows in ((table, rows) for part in parts for table, rows in _rows(part).items()):
+            with cursor.copy(f"COPY {table} ({', '.join(_COLUMNS[table].split())}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+    with psycopg.connect(uri, autocommit=True) as postgres:
+        postgres.execute("ANALYZE")  # PostgreSQL does so by itself within a minute
+
+
+def _rows(runs: range) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of these runs by table, in the order of their columns."""
+    found: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _COLUMNS}
+    for i in runs:
+        run_id, rng, start = _run_id(i), random.Random(i), _START + 60_000 * i
+        names = (run_id, f"fine-tune {i}", "UNKNOWN", "", "", "unknown", "FINISHED")
+        found["runs"].append((*names, start, start + 50_000, "", "active", f"mlruns/0/{run_id}/artifacts", 0))
+        found["latest_metrics"] += [
+            (key, 0.0 if value is None else value, start, 0, value is None, run_id) for key, value in _metrics(i, rng)
+        ]
+        found["params"] += [(key, value, run_id) for key, value in _params(i)]
+        found["tags"] += [(key, value, run_id) for key, value in _tags(i)]
+    return found
 
 
 def _run_id(i: int) -> str:

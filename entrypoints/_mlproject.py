@@ -22,6 +22,7 @@ VERBS = (
     "evaluate",
     "prepare",
     "convert",
+    "server",
     "sweep",
     "curriculum",
     "ratios",

@@ -70,16 +70,17 @@ def _end_with_parent() -> None:
         end_with_parent(os.getppid())
 
 
-def end_with_parent(parent: int) -> None:
-    """Get SIGTERM when the parent process ends. Linux can do that; elsewhere the child goes on.
+def end_with_parent(parent: int, number: signal.Signals = signal.SIGTERM) -> None:
+    """Get a signal when the parent process ends. Linux can do that; elsewhere the child goes on.
 
     Args:
-        parent: process id of the parent; when it has ended already, SIGTERM comes at once.
+        parent: process id of the parent; when it has ended already, the signal comes at once.
+        number: the signal.
     """
     if sys.platform != "linux":
         return
     import ctypes
 
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,13 @@ def open_store(empty: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> st
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     mlflow.set_tracking_uri(uri)  # an earlier test of this process may have set its own
     return uri
+
+
+def open_folder() -> Path:
+    """A new folder that every user may pass into, as PostgreSQL's has to be: root's is started as another user."""
+    folder = Path(tempfile.mkdtemp(prefix="predictor-server-"))
+    folder.chmod(0o711)
+    return folder
 
 
 @pytest.fixture

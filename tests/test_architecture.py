@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "curriculum": {"config", "schema", "data", "tasks", "trial"},
     "serving": {"config", "schema", "data", "tasks", "probe", "models", "lab", "finetune", "trial"},
     "tracking": {"schema", "data"},
+    "server": set(),
     "table": {"config", "schema"},
     "meta": {"config", "schema", "probe", "table"},
     "registry": {"schema", "table", "meta"},
@@ -41,7 +42,7 @@ MAY_IMPORT["flows"] = set(MAY_IMPORT)
 TORCH_FREE = [
     "config", "schema", "data", "metrics", "tasks", "probe", "finetune.methods", "finetune.settings", "lab",
     "trial.config", "trial.materials", "trial.identity", "evaluation", "evaluation.result", "evaluation.originals",
-    "evaluation.whole", "curriculum", "table", "meta", "report", "sweep",
+    "evaluation.whole", "curriculum", "server", "table", "meta", "report", "sweep",
 ]  # fmt: skip
 MLFLOW_ROOMS = {"tracking", "registry"}
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult)

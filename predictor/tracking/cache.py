@@ -36,6 +36,7 @@ from predictor.schema.codec import METRIC_FIELDS
 from predictor.schema.coded import Coded
 from predictor.schema.measured import Collected, Metrics
 from predictor.tracking.database import Listed
+from predictor.tracking.parquet import chunk, to_bytes, to_coded, to_dictionary, to_doubles
 
 if TYPE_CHECKING:
     import pyarrow
@@ -160,9 +161,9 @@ def _kept(table: pyarrow.Table, ended: Mapping[str, Listed]) -> Kept:
         run = ended.get(run_id)
         if run is not None and run.status == status and run.end_time == end_time:
             rows[run_id] = row
-    params, sketch, names = (_coded(_chunk(table, name)) for name in ("params", "sketch", "names"))
+    params, sketch, names = (to_coded(chunk(table, name)) for name in ("params", "sketch", "names"))
     names = names.map(lambda text: tuple(json.loads(text)))
-    starts, values = _doubles(_chunk(table, "values"))
+    starts, values = to_doubles(chunk(table, "values"))
     sizes = np.array([len(each) for each in names.distinct], dtype=np.int64)[names.codes]
     if not np.array_equal(np.diff(starts), sizes):
         raise ValueError("keys and values do not belong together")
@@ -180,11 +181,11 @@ def _table(ended: Mapping[str, Listed], kept: Kept) -> pyarrow.Table:
         "run_id": pyarrow.array(run_ids),
         "status": pyarrow.array([run and run.status for run in runs], pyarrow.string()),
         "end_time": pyarrow.array([run and run.end_time for run in runs], pyarrow.int64()),
-        "names": _dictionary(metrics.names.map(json.dumps)),
-        # The runs of a reading stand one after the other. Parquet reads bytes ten times as fast as lists of numbers.
-        "values": _bytes(np.append(metrics.starts, len(metrics.values)), metrics.values),
-        "params": _dictionary(kept.params),
-        "sketch": _dictionary(kept.sketch),
+        "names": to_dictionary(metrics.names.map(json.dumps)),
+        # The runs of a reading stand one after the other.
+        "values": to_bytes(np.append(metrics.starts, len(metrics.values)), metrics.values),
+        "params": to_dictionary(kept.params),
+        "sketch": to_dictionary(kept.sketch),
     }
     table = pyarrow.table(columns)
     return table.filter(pyarrow.array([run is not None for run in runs])) if None in runs else table
@@ -214,38 +215,6 @@ def _compact(table: pyarrow.Table) -> pyarrow.Table:
     """The same rows; each group of a file would otherwise be written with the distinct texts of all."""
     table = table.combine_chunks()
     for name in ("names", "params", "sketch"):
-        used = _coded(_chunk(table, name)).used()
-        table = table.set_column(table.column_names.index(name), name, _dictionary(used))
+        used = to_coded(chunk(table, name)).used()
+        table = table.set_column(table.column_names.index(name), name, to_dictionary(used))
     return table
-
-
-def _chunk(table: pyarrow.Table, name: str) -> pyarrow.Array:
-    import pyarrow
-
-    column = table.column(name)
-    return column.chunk(0) if column.num_chunks else pyarrow.array([], type=column.type)
-
-
-def _bytes(starts: np.ndarray, values: np.ndarray) -> pyarrow.LargeBinaryArray:
-    """Bytes of the doubles between one start and the next."""
-    import pyarrow
-
-    offsets, content = pyarrow.py_buffer(starts * values.itemsize), pyarrow.py_buffer(values)
-    return pyarrow.LargeBinaryArray.from_buffers(pyarrow.large_binary(), len(starts) - 1, [None, offsets, content])
-
-
-def _doubles(column: pyarrow.LargeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
-    """The starts, one more than there are runs, and the values that :func:`_bytes` was given."""
-    values = np.frombuffer(column.buffers()[2] or b"").copy()
-    offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column) + 1]
-    return offsets // values.itemsize, values
-
-
-def _coded(column: pyarrow.DictionaryArray) -> Coded:
-    return Coded(column.indices.to_numpy(zero_copy_only=False), column.dictionary.to_pylist())
-
-
-def _dictionary(column: Coded) -> pyarrow.DictionaryArray:
-    import pyarrow
-
-    return pyarrow.DictionaryArray.from_arrays(pyarrow.array(column.codes.astype(np.int32)), list(column.distinct))

@@ -54,6 +54,8 @@ _LASTING = {
     "no such table": "the store's file was replaced while it was in use",
 }
 
+_EXISTS = "RESOURCE_ALREADY_EXISTS"
+
 OnWait = Callable[[str], None]
 
 
@@ -129,6 +131,9 @@ class PatientClient:
 
 def passes(error: Exception) -> bool:
     """Whether the fault is one that may be over at the next attempt."""
+    # Somebody else was first, which PostgreSQL says in words of those above: waiting does not undo it.
+    if isinstance(error, MlflowException) and error.error_code == _EXISTS:
+        return False
     text = _text(error)
     return isinstance(error, (MlflowException, OSError, SQLAlchemyError)) and any(words in text for words in _PASSING)
 

@@ -6,16 +6,16 @@ import logging
 from collections.abc import Sequence
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
 from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
 from mlflow.exceptions import MlflowException
 
 from predictor.errors import TrackingError
 from predictor.masking import cause, masked
-from predictor.schema import RunRecord, decode, keys
+from predictor.schema import RunRecord, keys
 from predictor.schema.records import Records
-from predictor.tracking import windows
+from predictor.tracking import served, windows
 from predictor.tracking.lease import end_lost
+from predictor.tracking.one import record_of
 from predictor.tracking.selection import Selection, experiment_ids
 from predictor.tracking.store import connect
 
@@ -33,8 +33,9 @@ def read_records(
     """Every active run of ours of one kind, oldest first, ties by run id.
 
     SQLite and PostgreSQL are read directly, with a local copy of the values of runs that have ended
-    (:mod:`predictor.tracking.cache` says what it guarantees); any other store through MLflow's search. Both give the
-    same records. A database whose tables are not those of the installed MLflow is searched too, with a warning.
+    (:mod:`predictor.tracking.cache` says what it guarantees); any other store through MLflow's search, of a server only
+    what has changed (:mod:`predictor.tracking.served`). All give the same records. A database whose tables are not
+    those of the installed MLflow is searched too, with a warning.
 
     Before that, runs are ended whose process is gone (:func:`predictor.tracking.lease.end_lost`).
 
@@ -52,6 +53,8 @@ def read_records(
     try:
         selection = Selection(experiment_ids(client, experiment_names), kind, parent)
         end_lost(client, selection.experiments)
+        if uri.startswith("http") and served.keeps(selection):
+            return served.read(uri, client, selection)
         records = _directly(uri, selection) if _is_database(uri) else None
         return _searched(client, selection) if records is None else records
     except MlflowException as error:
@@ -66,18 +69,6 @@ def read_records(
 def read_record(run_id: str, *, tracking_uri: str | None = None) -> RunRecord:
     """One run by its id."""
     return record_of(MlflowClient(connect(tracking_uri)).get_run(run_id))
-
-
-def record_of(run: Run) -> RunRecord:
-    """An MLflow run as a record."""
-    return decode(
-        run.data.params,
-        run.data.metrics,
-        run.data.tags,
-        run_id=run.info.run_id,
-        status=run.info.status,
-        start_time=run.info.start_time,
-    )
 
 
 def _searched(client: MlflowClient, selection: Selection) -> Records:

@@ -13,7 +13,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from predictor.errors import TrackingError
+from predictor.errors import ConfigError, TrackingError
 from predictor.masking import cause, masked
 
 DEFAULT_URI = "sqlite:///mlflow.db"
@@ -49,6 +49,25 @@ def connect(uri: str | None = None) -> str:
     except Exception as error:  # SQLAlchemy, requests and MLflow each have their own family
         raise _unreachable(chosen, error) from cause(error)
     return chosen
+
+
+def refuse_local_store(uri: str) -> None:
+    """Make sure that processes on other machines can reach the store; an SQLite file is on one machine alone.
+
+    A file on a network disk is refused too: SQLite's locks do not hold there.
+
+    Raises:
+        ConfigError: they cannot; with the command that starts a server.
+    """
+    if "://" in uri and not uri.startswith(("sqlite", "file:")):
+        return
+    raise ConfigError(
+        "workers on other machines cannot use a store that is a file",
+        where=f"tracking URI {uri}",
+        rule="their store is a server, http(s)://HOST:PORT, or a database server, postgresql://…",
+        fix="mlflow run . -e server --env-manager local -P folder=server -P port=5000, and set MLFLOW_TRACKING_URI as "
+        "it says; docs/server.md tells how other machines reach it",
+    )
 
 
 def store_identity(uri: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS
 
 from predictor import interrupts
 from predictor.errors import ResultsWait, TrackingError
@@ -240,6 +241,9 @@ def test_only_known_faults_pass():
     assert passes(GONE)
     assert passes(MlflowException("(sqlite3.OperationalError) database is locked"))
     assert not passes(MlflowException("INVALID_PARAMETER_VALUE"))
+    twice = "duplicate key value violates unique constraint"
+    assert passes(MlflowException(f'{twice} "datasets_pk"'))
+    assert not passes(MlflowException(f'{twice} "experiments_name_key"', RESOURCE_ALREADY_EXISTS))
 
 
 def test_an_sqlite_store_on_a_local_disk_gets_a_write_ahead_log(store: str, tmp_path: Path, monkeypatch):

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from predictor.registry.versions import find, promote, versions
 from predictor.schema import RunRecord, keys
-from predictor.tracking import connect, read_record, read_records, tracked_run
+from predictor.tracking import connect, experiment_id, read_record, read_records, tracked_run
 from predictor.tracking.patience import PatientClient
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -47,6 +48,14 @@ def test_connections_that_the_server_cuts_are_made_again(postgres_uri: str):
         assert connection.execute(sqlalchemy.text(f"{cut} AND datname = current_database()")).all()
     client.set_tag(run_id, "a", "b")
     assert client.get_run(run_id).data.tags["a"] == "b"
+
+
+def test_who_makes_an_experiment_second_takes_that_of_the_first_at_once(postgres_uri: str):
+    client = PatientClient(MlflowClient(postgres_uri))
+    first = client.create_experiment("e")
+    with pytest.raises(MlflowException, match="already exists"):
+        client.create_experiment("e")
+    assert experiment_id(client, "e") == first
 
 
 def test_versions_are_promoted_and_archived(postgres_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -29,8 +29,9 @@ from predictor.tracking import connect, read_records, reader, spool, tracked_run
 from predictor.tracking.last_word import speak_after_mlflow_run
 from predictor.tracking.patience import PatientClient
 from predictor.tracking.store import store_identity
+from tests.tracking.conftest import POSTGRES_PASSWORD
 
-SECRET = "hunter2-5f1c"
+SECRET = POSTGRES_PASSWORD
 AWAY = f"http://user:{SECRET}@127.0.0.1:9"
 ROOT = Path(__file__).resolve().parent.parent.parent
 API = "api/2.0/mlflow/runs/search"
@@ -183,7 +184,8 @@ def test_postgresql_refuses_and_answers_without_naming_the_password(
 ):
     import sqlalchemy
 
-    uri = postgres_uri.replace("postgres@", f"postgres:{SECRET}@")  # the server trusts everybody
+    uri = postgres_uri
+    assert SECRET in uri
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PREDICTOR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)
