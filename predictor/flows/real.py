@@ -62,13 +62,16 @@ def real(config: RealConfig, progress: Progress = SILENT) -> RealResult:
     """Fine-tune on SQuAD, rank candidates by what real fine-tunes taught, and fine-tune the best and the worst of them.
 
     Raises:
-        ConfigError: a file is not there, or fewer than two candidates are named.
+        ConfigError: a file is not there, the package has no runs to learn from, or fewer than two candidates are named.
         PredictorError: whatever else went wrong, with the run FAILED.
     """
+    from predictor.runs import runs_path
     from predictor.tracking import tracked_run
 
     check(config)
     files = _files(config)
+    if not config.runs:
+        runs_path(_BASE)  # before half an hour is spent
     with tracked_run(keys.KIND_QUICKSTART, run_name="real") as run:
         return _real(config, files, run, progress)
 
