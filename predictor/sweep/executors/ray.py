@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from predictor.sweep.slot import bench
 _LOCAL: Final = "local"
 _EMPTY_S: Final = 600.0
 """Seconds that a cluster may be without any place for a worker."""
+_REACH_S: Final = 10.0
+"""Seconds in which a cluster's address answers, if it is one."""
 _STOP_S: Final = 60.0
 """Seconds that interrupted workers have to mark their runs KILLED."""
 
@@ -225,6 +228,9 @@ def _library() -> Any:
 def _connect(ray: Any, address: str, workers: int, asked: Resources) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
     try:
+        if ":" in address:  # Ray itself would try a dead address for minutes
+            machine, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((machine, int(port)), timeout=_REACH_S).close()
         if address == _LOCAL:
             cpus = max(1, round(workers * asked.cpus))
             ray.init(address=_LOCAL, num_cpus=cpus, **quiet)
