@@ -116,14 +116,8 @@ def fault(command: Command) -> str | None:
     try:
         if program == "make":
             targets = re.findall(r"^([\w-]+):", page("Makefile"), re.M)
-            return next(
-                (
-                    f"no target {word}"
-                    for word in rest
-                    if word not in targets and word != "MLproject" and "=" not in word
-                ),
-                None,
-            )
+            named = [word for word in rest if word != "MLproject" and "=" not in word]
+            return next((f"no target {word}" for word in named if word not in targets), None)
         if program == "mlflow":
             _mlflow(command.words)
             return _entry_point(command.verb, command.parameters) if command.verb else None

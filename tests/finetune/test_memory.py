@@ -25,6 +25,7 @@ GPU = Device("cuda", bf16=True, flash_attention=False, memory_bytes=80_000_000_0
 LARGE = Room(500_000_000_000, "available memory of the machine")
 
 
+@pytest.mark.long
 def test_the_estimate_is_what_fine_tunes_take(tiny_base: Path):
     command = [sys.executable, "-m", "tests.finetune.measured_memory", str(tiny_base)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -37,6 +37,7 @@ def served(folder: Path) -> Iterator[Serving]:
         yield running
 
 
+@pytest.mark.long
 def test_two_sweeps_of_one_plan_while_a_worker_is_killed_and_the_database_restarts(served: Serving, folder: Path):
     """Each in a folder and with a cache of its own, as on two machines."""
     uri = served.addresses.uri

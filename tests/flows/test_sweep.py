@@ -194,6 +194,7 @@ def _workers(process: subprocess.Popen) -> Iterator[psutil.Process]:
         return
 
 
+@pytest.mark.long
 def test_killed_again_and_again_a_sweep_ends_with_one_complete_run_each_and_the_same_numbers(
     undisturbed: tuple[str, SweepResult], plan: Path, store: str
 ):

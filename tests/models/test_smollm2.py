@@ -43,6 +43,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "smollm2.gguf"
 
 
+@pytest.mark.long
 def test_logits_and_bytes_are_those_of_the_published_file(base: BaseModel, file: Path, tmp_path: Path):
     import torch
     from transformers import AutoModelForCausalLM

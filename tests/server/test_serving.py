@@ -119,6 +119,7 @@ def start(installed: Path, folder: Path) -> Iterator[Callable[..., Started]]:
             each.ends(signal.SIGTERM)
 
 
+@pytest.mark.long
 @needs_auth
 def test_with_passwords_and_tls_killed_and_started_again(
     start: Callable[..., Started], folder: Path, tls: Tls, monkeypatch: pytest.MonkeyPatch

@@ -63,6 +63,7 @@ def _until(executor: RayExecutor, told: Callable[[], bool], seconds: float = 60)
     return outcomes
 
 
+@pytest.mark.long
 def test_the_job_of_a_lost_machine_is_killed_and_machines_that_come_are_used(
     cluster: object, machines: list[object], made: Callable[..., RayExecutor]
 ):
