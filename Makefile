@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: quickstart real server test venv check lint types fuzz benchmark kill-sweep server-sweep rerun-lab
+.PHONY: test-long quickstart real server test venv check lint types fuzz benchmark kill-sweep server-sweep rerun-lab
 
 quickstart: venv  ## the whole idea in one run: fine-tunes, predictor, registry, ranking
 	mlflow run . --env-manager local --experiment-name quickstart
@@ -18,6 +18,9 @@ server: venv  ## PostgreSQL and an MLflow server over the folder server, at http
 
 test: venv  ## the tests; no network, no GPU
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-long: venv  ## those that take longest: kills, servers, clusters and memory
+	python -m pytest -n 2 --dist loadfile -m long
 
 venv: $(VENV)/.ready  ## the environment with pinned versions
 
