@@ -232,6 +232,7 @@ def _experiments(store: str) -> list[str]:
     return [experiment.experiment_id for experiment in MlflowClient(store).search_experiments()]
 
 
+@pytest.mark.long
 def test_two_sweeps_of_one_plan_at_once_share_the_work(plan: Path):
     first, second = _start(plan), _start(plan)
     texts = [_finish(first), _finish(second)]
