@@ -183,6 +183,7 @@ def _sweep(config: SweepConfig, plan: Plan, run: TrackedRun, progress: Progress,
 def _placement(config: SweepConfig, plan: Plan, uri: str) -> Placement:
     """What the executor is told of other machines."""
     from predictor.sweep.placement import Freight, Placement, freight_of
+    from predictor.tracking.store import is_local_store
 
     first = next(plan.combinations(), {}) if not plan.has_ranges else {}
     contexts = (plan.config(dataset, base, plan.seeds[0], first) for dataset, base in plan.contexts)
@@ -191,7 +192,7 @@ def _placement(config: SweepConfig, plan: Plan, uri: str) -> Placement:
         folder=config.folder,
         resources=plan.resources,
         freight=freight_of(contexts) if config.executor in _FAR else Freight(),
-        local_store=uri.startswith("sqlite:"),
+        local_store=is_local_store(uri),
     )
 
 

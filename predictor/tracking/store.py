@@ -51,6 +51,11 @@ def connect(uri: str | None = None) -> str:
     return chosen
 
 
+def is_local_store(uri: str) -> bool:
+    """Whether a store is a file, which processes on other machines cannot use."""
+    return "://" not in uri or uri.startswith(("sqlite", "file:"))
+
+
 def refuse_local_store(uri: str) -> None:
     """Make sure that processes on other machines can reach the store; an SQLite file is on one machine alone.
 
@@ -59,7 +64,7 @@ def refuse_local_store(uri: str) -> None:
     Raises:
         ConfigError: they cannot; with the command that starts a server.
     """
-    if "://" in uri and not uri.startswith(("sqlite", "file:")):
+    if not is_local_store(uri):
         return
     raise ConfigError(
         "workers on other machines cannot use a store that is a file",
