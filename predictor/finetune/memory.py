@@ -81,8 +81,9 @@ def estimate_memory(
     inputs = tokens * config.hidden_size * dtype_bytes * config.num_hidden_layers
     activations = inputs + layer if checkpointing else layer * config.num_hidden_layers
     hidden = tokens * config.hidden_size * 4
-    # Gradient and Adam's two moments beside trained weights of the model; matrices beside it come on top, in float32.
-    training = trained * (3 * dtype_bytes if footprint.in_place else 16)
+    # Gradient and Adam's two moments beside trained weights of the model; matrices beside it come on top. All of them are
+    # float32, and autocast keeps a copy of the model's in the type of the arithmetic.
+    training = trained * ((12 if dtype_bytes == 4 else 12 + dtype_bytes) if footprint.in_place else 16)
     if cpu:
         logits = min(learnt, _TILE_TOKENS) * min(config.vocab_size, _TILE_WIDTH) * 4 * _TILES
         if footprint.in_place:
@@ -92,7 +93,8 @@ def estimate_memory(
         # TRL computes the loss from chunks of the vocabulary projection; one chunk in float32 remains.
         logits = min(learnt, 1024) * config.vocab_size * 4 * 2
     heap = (_HEAP_IN_PLACE if footprint.in_place else _HEAP) if cpu and not checkpointing else 1.0
-    weights = linear * (footprint.weight_bytes or dtype_bytes) + outside * dtype_bytes
+    held = 4 if footprint.in_place else dtype_bytes
+    weights = linear * (footprint.weight_bytes or held) + outside * held
     if footprint.weight_bytes:
         # One matrix at a time becomes what its bits stand for.
         activations += max(a * b for a, b in shapes.values()) * dtype_bytes

@@ -122,7 +122,7 @@ def load_classifier(
             )
     except Exception as error:  # safetensors, torch and transformers each have their own family
         raise unloadable("weights", source, error) from error
-    _put_head(model, head, len(labels), source, getattr(torch, device.dtype_name))
+    _put_head(model, head, len(labels), source)
     # With it, transformers' own pooling finds the last token of a padded text.
     model.config.get_text_config().pad_token_id = model.config.pad_token_id = pad_id_of(tokenizer)
     if quantization is None:
@@ -521,7 +521,8 @@ def _load_head(model: Any, folder: Path) -> None:
         raise unloadable("head", str(folder), error) from error
 
 
-def _put_head(model: Any, head: str, classes: int, source: str, dtype: torch.dtype) -> None:
+def _put_head(model: Any, head: str, classes: int, source: str) -> None:
+    """Give the model a head that is trained, and so is held in float32 whatever the body's type."""
     name = next((name for name in HEADS if hasattr(model, name)), None)
     if name is None:
         raise ModelError(
@@ -538,10 +539,15 @@ def _put_head(model: Any, head: str, classes: int, source: str, dtype: torch.dty
             MlpHead(inputs, classes) if head == "mlp" else torch.nn.Linear(inputs, classes, bias=old.bias is not None)
         )
     elif head == "linear":
-        return  # the model's own
+        made = old  # the model's own
     else:
         made = _FirstToken(inputs, classes)
-    setattr(model, name, made.to(device=like.device, dtype=dtype))
+    made.register_forward_pre_hook(_in_own_type)
+    setattr(model, name, made.to(device=like.device, dtype=torch.float32))
+
+
+def _in_own_type(head: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return (given[0].to(next(head.parameters()).dtype), *given[1:])
 
 
 class _FirstToken(MlpHead):

@@ -17,7 +17,7 @@ from predictor.finetune.plan import plan_training
 from predictor.finetune.settings import Hyperparameters, hyperparameters
 from predictor.finetune.train import Tuned, train
 from predictor.models.classifier import LabelledRow, class_probabilities, load_classifier, read_texts
-from predictor.models.device import detect
+from predictor.models.device import Device, detect
 
 LABELS = ["name", "town"]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -152,3 +152,17 @@ def test_a_fine_tune_that_was_cut_off_goes_on_to_the_same_bits(encoder: str, tmp
     assert sorted(each.name for each in (tmp_path / "c").glob("step-*")) == ["step-00000002", "step-00000004"]
     resumed = weights(tuned(encoder, hp, learning(), checkpoints=checkpoints))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("head", ["mlp", "linear"])
+def test_a_head_learns_in_float32_on_a_body_in_bfloat16(encoder: str, method: str, head: str):
+    device = Device("cpu", bf16=True, flash_attention=False, memory_bytes=0)
+    base = load_classifier(encoder, device, LABELS, head)
+    hp = hp_of(method=method, epochs=16, learning_rate=1e-3 if method == "full" else 5e-3)
+    rows = rows_of(encoder, 64)
+    plan = plan_training(hp.training, len(rows), device)
+    found = train(base, rows, hp, plan, seed=1, on_log=lambda step, values: None, learning=learning(None))
+    assert {weight.dtype for weight in found.model.parameters() if weight.requires_grad} == {torch.float32}
+    said = class_probabilities(found.model, base.tokenizer, rows)
+    assert float(np.mean(said.argmax(1) == [row.label for row in rows])) > 0.9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from predictor.models.render import RenderedRow, render_prompts, render_rows, wi
 from predictor.tasks import TASKS
 
 CPU = Device("cpu", bf16=False, flash_attention=False, memory_bytes=0)
+LIKE_A_GPU = Device("cpu", bf16=True, flash_attention=False, memory_bytes=0)
+"""Weights in bfloat16 and autocast, which a CPU does as well, only slowly."""
 QA = TASKS.get("qa")
 HP = hyperparameters(learning_rate=1e-2, batch_size=8, epochs=2.0)
 
@@ -214,3 +217,30 @@ def test_a_tokenizer_without_a_chat_template(tmp_path: Path):
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match=r"no chat template[\s\S]*instruct model"):
         load_tokenizer(str(folder))
+
+
+def test_small_steps_are_not_lost_in_bfloat16(tiny_base: Path):
+    moved = {}
+    for device in (CPU, LIKE_A_GPU):
+        base = load_base_model(str(tiny_base), device)
+        before = {name: weight.detach().float().clone() for name, weight in base.model.named_parameters()}
+        rows = render_rows(examples(16), QA, base.tokenizer)
+        fine_tune(base, rows, hyperparameters(method="full", learning_rate=2e-5, batch_size=8, epochs=2.0))
+        after = dict(base.model.named_parameters())
+        assert {weight.dtype for weight in after.values()} == {torch.float32}
+        moved[device.bf16] = sum(float((after[name].detach() - old).abs().sum()) for name, old in before.items())
+    assert moved[True] == pytest.approx(moved[False], rel=0.2)
+
+
+def test_an_adapter_learns_in_float32_beside_weights_in_bfloat16(tiny_base: Path):
+    base = load_base_model(str(tiny_base), LIKE_A_GPU)
+    rows = render_rows(examples(16), QA, base.tokenizer)
+    losses: list[float] = []
+
+    def on_log(step: int, values: Mapping[str, float]) -> None:
+        losses.extend([values["train/loss"]] if "train/loss" in values else [])
+
+    tuned = fine_tune(base, rows, HP, on_log=on_log)
+    kinds = {weight.requires_grad: weight.dtype for weight in tuned.model.parameters()}
+    assert kinds == {True: torch.float32, False: torch.bfloat16}
+    assert losses[-1] < losses[0]

@@ -162,6 +162,17 @@ def test_closing_ends_a_running_job(processes: ProcessExecutor):
     assert time.monotonic() - started < 20
 
 
+def test_workers_with_a_gpu_are_not_forked(monkeypatch: pytest.MonkeyPatch):
+    # CUDA refuses to work in a process that was forked after a look at the GPU, and imports look at it.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    executor = ProcessExecutor(make_work, {"greeting": "hello"}, workers=1, threads=1, imports=["json"])
+    try:
+        worker = psutil.Process(int((_do(executor, "a").run_id or "").split()[-1]))
+        assert worker.ppid() == os.getpid()
+    finally:
+        executor.close()
+
+
 def test_gpus_are_those_that_may_be_seen(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1, 3")
     assert gpus() == ["1", "3"]

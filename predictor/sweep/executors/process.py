@@ -47,7 +47,8 @@ class ProcessExecutor:
     as SIGSEGV, or SIGKILL while the kernel was out of memory), `killed` when somebody ended it from outside.
 
     On Linux the workers are forked from a server process that has made the imports once, so that a worker is replaced
-    in a fraction of a second; it has never computed anything, so there are no threads or GPU states to be torn.
+    in a fraction of a second; it has never computed anything, so there are no threads to be torn. With GPUs each worker
+    makes the imports itself: some of them look at the GPU, and CUDA refuses to work in what is forked afterwards.
 
     Args:
         make_work, settings: called in each worker before its first job.
@@ -74,7 +75,8 @@ class ProcessExecutor:
         self._gpus = gpus()
         self._shares = shares(workers, len(self._gpus)) if environment is None else dict(environment)
         # A child forked from this very process would inherit its threads and connections in an unknown state.
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        forks = "forkserver" in multiprocessing.get_all_start_methods() and not self._gpus
+        method = "forkserver" if forks else "spawn"
         self._context: Any = multiprocessing.get_context(method)
         if imports and method == "forkserver":
             self._context.set_forkserver_preload(list(imports))
