@@ -34,16 +34,16 @@ Experiment = tuple[Values, Values, dict[str, Values], Values, Values]
 
 def _lab() -> Experiment:
     data = {"dataset": "lab:size:dial=192:seed=7", "eval_limit": 400}
-    common = {**data, "batch_size": 16, "epochs": 3.0, "tiers": "static", "lora_dropout": 0.0}
+    common = {**data, "batch_size": 16, "epochs": 3.0, "tiers": "static"}
     ways = {
         "full, high rate": {"method": "full", "learning_rate": 3e-3},
-        "lora": {"method": "lora", "learning_rate": 5e-3},
+        "lora": {"method": "lora", "learning_rate": 5e-3, "lora_dropout": 0.0},
         "full, 5 % replay": {
             "method": "full", "learning_rate": 3e-3, "replay": "lab:original:size=512:seed=1", "replay_share": 0.05,
         },
     }  # fmt: skip
     overfit = {"dataset": "lab:size:dial=32:seed=7", "epochs": 60.0, "method": "full", "learning_rate": 1e-3}
-    clean = {"dataset": "lab:size:dial=1024:seed=7", "epochs": 2.0, "learning_rate": 2e-3}
+    clean = {"dataset": "lab:size:dial=1024:seed=7", "epochs": 2.0, "learning_rate": 2e-3, "lora_dropout": 0.0}
     return common, {"questions": 400}, ways, overfit, clean
 
 
@@ -52,18 +52,17 @@ def _smollm2(
 ) -> tuple[Values, Values, dict[str, Values], Values, Values]:
     common = {
         "dataset": f"slice:size=96:{train}", "eval_dataset": questions, "eval_limit": 200, "dev_limit": 32,
-        "base_model": "smollm2", "batch_size": 4, "epochs": 2.0, "tiers": "static", "lora_dropout": 0.0,
-        "max_length": 512,
+        "base_model": "smollm2", "batch_size": 4, "epochs": 2.0, "tiers": "static", "max_length": 512,
     }  # fmt: skip
     alpaca = os.environ.get("PREDICTOR_REPLAY", str(Path(train).parent.parent / "alpaca" / "alpaca_en_demo.json"))
     ways = {
         "full, high rate": {"method": "full", "learning_rate": 1e-4},
-        "lora": {"method": "lora", "learning_rate": 1e-3},
+        "lora": {"method": "lora", "learning_rate": 1e-3, "lora_dropout": 0.0},
         "full, 5 % replay": {"method": "full", "learning_rate": 1e-4, "replay": alpaca, "replay_share": 0.05},
     }
     asked = {"questions": 200, **({"knowledge": knowledge} if knowledge else {})}
-    overfit = {"dataset": f"slice:size=32:{train}", "epochs": 12.0, "learning_rate": 2e-3}
-    clean = {"epochs": 1.0, "learning_rate": 3e-4}
+    overfit = {"dataset": f"slice:size=32:{train}", "epochs": 12.0, "learning_rate": 2e-3, "lora_dropout": 0.0}
+    clean = {"epochs": 1.0, "learning_rate": 3e-4, "lora_dropout": 0.0}
     return common, asked, ways, overfit, clean
 
 

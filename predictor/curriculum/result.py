@@ -33,9 +33,7 @@ class CourseResult:
     by_task: Mapping[str, Verdict]
 
     @classmethod
-    def of(
-        cls, found: Mapping[tuple[str, int], Sequence[RunRecord]], titles: Sequence[str], stages: Sequence[str]
-    ) -> CourseResult:
+    def of(cls, found: Mapping[tuple[str, int], Sequence[RunRecord]], stages: Sequence[str]) -> CourseResult:
         """The result of complete chains."""
         names = _headlines(next(iter(found.values()))[-1])
         verdicts = {name: verdict(_last(found, ORDERED, name), _last(found, CONTROL, name)) for name in names}
@@ -96,13 +94,14 @@ def _said(found: Verdict) -> str:
 
 def _headlines(record: RunRecord) -> list[str]:
     """The overall score, and of each task the first of its fractions that higher is better of."""
-    tasks = dict.fromkeys(name.split("/")[1] for name in record.scores if "/" in name)
+    names = [name for name in record.scores if not name.endswith(keys.SE)]
+    tasks = dict.fromkeys(name.split("/")[1] for name in names if "/" in name)
     wanted = ("closeness", "exact_match")
     found = []
     for task in tasks:
-        own = [n for n in record.scores if n.split("/")[1:] == [task]]
+        own = [name for name in names if name.split("/")[1:] == [task]]
         held = [f"{each}/{task}" for each in wanted if f"{each}/{task}" in own]
-        found += held[:1] or [name for name in own if not name.endswith(keys.SE)][:1]
+        found += held[:1] or own[:1]
     return [OVERALL, *found]
 
 

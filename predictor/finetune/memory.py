@@ -81,8 +81,8 @@ def estimate_memory(
     inputs = tokens * config.hidden_size * dtype_bytes * config.num_hidden_layers
     activations = inputs + layer if checkpointing else layer * config.num_hidden_layers
     hidden = tokens * config.hidden_size * 4
-    # Gradient and Adam's two moments beside trained weights of the model; matrices beside it come on top. All of them are
-    # float32, and autocast keeps a copy of the model's in the type of the arithmetic.
+    # Gradient and Adam's two moments beside trained weights of the model; matrices beside it come on top. All of them
+    # are float32, and autocast keeps a copy of the model's in the type of the arithmetic.
     training = trained * ((12 if dtype_bytes == 4 else 12 + dtype_bytes) if footprint.in_place else 16)
     if cpu:
         logits = min(learnt, _TILE_TOKENS) * min(config.vocab_size, _TILE_WIDTH) * 4 * _TILES

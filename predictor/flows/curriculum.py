@@ -113,7 +113,7 @@ def _curriculum(
             progress.advance(1, score=record.scores["overall"])
         if chain is chains[0]:
             shutil.copytree(start, run.artifacts / "adapter")
-    result = CourseResult.of(found, [step.title for step in chains[0].steps], [stage.name for stage in course.stages])
+    result = CourseResult.of(found, [stage.name for stage in course.stages])
     course_figure(result.panels(), result.stages, result.verdict.words).savefig(run.artifacts / "stages.png", dpi=110)
     run.table("stages.json", *result.table())
     run.finish(metrics={f"{keys.CURRICULUM}{name}": value for name, value in result.metrics().items()})

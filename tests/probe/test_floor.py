@@ -38,3 +38,16 @@ def test_the_end_of_a_text_is_a_piece():
     assert pieces[-1].split() == words[60:]
     assert {word for piece in pieces for word in piece.split()} == set(words)
     assert _pieces("") == [""]
+
+
+def test_texts_about_one_passage_do_not_teach_it_by_heart():
+    rng = np.random.default_rng(1)
+    alphabet = [chr(97 + n) * 3 for n in range(26)]
+    passages = [" ".join(rng.choice(alphabet, size=40)) for _ in range(40)]
+    level = rng.normal(size=40)
+    texts = [f"{passage} {rng.choice(alphabet)}" for passage in passages for _ in range(6)]
+    values = np.repeat(level, 6) + 0.1 * rng.normal(size=240)
+    groups = [f"row {n}" for n in range(240)]  # nobody has said which rows belong together
+    said = ridge_floor(texts[:180], values[:180], groups[:180], texts[180:], Letters())
+    error, constant = (np.sqrt(np.mean((values[180:] - guess) ** 2)) for guess in (said, values[:180].mean()))
+    assert error < 1.15 * constant
