@@ -19,13 +19,20 @@ EXIT_FAULT = 1
 EXIT_INTERRUPTED = 130
 
 
-def main(config_class: type[C], flow: Callable[[C, Progress], int | None], argv: Sequence[str] | None = None) -> int:
+def main(
+    config_class: type[C],
+    flow: Callable[[C, Progress], int | None],
+    argv: Sequence[str] | None = None,
+    *,
+    launched: bool = False,
+) -> int:
     """Parse the flags of `config_class`, run `flow`, and turn what it raises into one message and an exit status.
 
     Args:
         config_class: a frozen dataclass whose fields carry `help` in their metadata.
         flow: gets the configuration and the progress; returns an exit status, None meaning 0.
         argv: the flags; those of the process when None.
+        launched: it may be one of several processes of a launcher, which `flow` joins.
 
     Returns:
         0, 1 after a fault, 130 after an interruption.
@@ -37,7 +44,8 @@ def main(config_class: type[C], flow: Callable[[C, Progress], int | None], argv:
     masking.install()
     bar = Bars()
     try:
-        refuse_launcher()
+        if not launched:
+            refuse_launcher()
         given = texts(config_class, arguments, sys.modules["__main__"].__doc__ or "")
         return flow(from_strings(config_class, given), bar) or 0
     except PredictorError as error:

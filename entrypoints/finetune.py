@@ -10,9 +10,14 @@ CONFIG = FinetuneConfig
 
 
 def run(config: FinetuneConfig, progress: Progress) -> None:
-    from predictor.flows.finetune import finetune
+    from predictor.flows.finetune import finetune, follow
+    from predictor.models.crew import joined
 
-    record = finetune(config, progress)
+    with joined() as crew:
+        if not crew.leads:
+            follow(config)
+            return
+        record = finetune(config, progress)
     for name, value in sorted(record.scores.items()):
         print(f"score/{name:<24} {value:.4g}")
     print(f"run {record.run_id}: {record.costs['total_s']:.0f} s, {record.costs['train_steps']:.0f} optimizer steps")
@@ -20,4 +25,4 @@ def run(config: FinetuneConfig, progress: Progress) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(_cli.main(CONFIG, run))
+    raise SystemExit(_cli.main(CONFIG, run, launched=True))

@@ -27,7 +27,14 @@ to fill a core; the embedded base never comes near it.
 
 
 def fit(
-    plan: TrainingPlan, config: Any, hp: Hyperparameters, rows: Sequence[RenderedRow], device: Device, free: Room
+    plan: TrainingPlan,
+    config: Any,
+    hp: Hyperparameters,
+    rows: Sequence[RenderedRow],
+    device: Device,
+    free: Room,
+    *,
+    alike: bool = False,
 ) -> TrainingPlan:
     """The plan with passes that fit what is free; rows, steps and their order stay.
 
@@ -37,6 +44,7 @@ def fit(
     Args:
         config: of the base model, from transformers.
         rows: training rows.
+        alike: all passes have as many rows, as several processes need it, which wait for one another in each.
 
     Raises:
         TrainingError: it cannot fit.
@@ -75,8 +83,8 @@ def fit(
     plan = dataclasses.replace(plan, checkpointing=checkpointing)
     if tokens >= whole:
         return plan
-    if device.flash_attention:
-        # There rows are laid end to end, and only whole batches can be made smaller.
+    if device.flash_attention or alike:
+        # With flash attention rows are laid end to end, and only whole batches can be made smaller.
         per_device = largest_divisor(plan.per_device_batch_size, tokens // longest)
         times = plan.gradient_accumulation_steps * (plan.per_device_batch_size // per_device)
         return dataclasses.replace(plan, per_device_batch_size=per_device, gradient_accumulation_steps=times)

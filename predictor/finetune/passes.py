@@ -46,11 +46,14 @@ class PassTrainer(SFTTrainer):
         """Mean loss over the answers' tokens, in nats; the sum over `num_items_in_batch` when that is given."""
         if return_outputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        times = 1
         if num_items_in_batch is None:
             num_items_in_batch = _learnt(inputs).sum()
+            # A loss that is divided by a number of tokens counts as a part of that of all processes.
+            times = self.accelerator.num_processes
         # A step was divided before; a batch of an evaluation is divided here, so that its mean stays that of the batch.
         parts = [inputs] if model.training else divide(inputs, self._pass_tokens)
-        return torch.stack([self._loss(model, part, num_items_in_batch) for part in parts]).sum()
+        return torch.stack([self._loss(model, part, num_items_in_batch) for part in parts]).sum() / times
 
     def _loss(self, model: Any, inputs: dict[str, Any], tokens: Any) -> torch.Tensor:
         learnt = _learnt(inputs)
@@ -100,6 +103,7 @@ def _states_of(model: Any, places: torch.Tensor) -> Iterator[None]:
         output.last_hidden_state = output.last_hidden_state[:, :-1][places][None]
         return output
 
+    model = getattr(model, "module", model)  # of one of several processes
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     handle = inner.base_model.register_forward_hook(choose)
     try:

@@ -140,6 +140,7 @@ def sft_arguments(hp: Training, plan: TrainingPlan, device: Device, *, seed: int
         "dataloader_drop_last": False,
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": device.kind == "cuda",
+        "ddp_find_unused_parameters": False,  # of several processes; every trained weight is used in every pass
         "average_tokens_across_devices": True,
         # optimizer
         "optim": "adamw_torch_fused",

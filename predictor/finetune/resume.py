@@ -23,6 +23,7 @@ from predictor.finetune.snapshot import (
     set_random_states,
 )
 from predictor.finetune.watch import StepObserver
+from predictor.models.crew import agree
 
 if TYPE_CHECKING:
     from transformers import Trainer as _Trainer
@@ -33,6 +34,7 @@ else:
 def make_trainer(
     kind: type[Any],
     folder: CheckpointFolder | None,
+    every_steps: int | None,
     ledger: Ledger,
     observer: StepObserver | None,
     stopping: EarlyStopping | None,
@@ -47,17 +49,18 @@ def make_trainer(
 
     Args:
         kind: the class of trainer that learns; what is said here is added to it.
-        folder: where checkpoints are, held by this process; None neither reads nor writes any.
+        folder: where checkpoints are, held by this process; None in a process that only goes on from them with others.
+        every_steps: optimizer steps from one checkpoint to the next, 0 writes none; None neither reads nor writes any.
         callbacks: those of `arguments` that stand before the ones of checkpoints; `stopping` is among them.
 
     Raises:
         TrainingError: the best weights of early stopping cannot be written to where they lie meanwhile.
     """
-    if folder is None:
+    if every_steps is None:
         return _with(Quiet, kind)(model=model, callbacks=callbacks, **arguments)
-    due = CheckpointsDue(folder.settings.every_steps, stopping)
-    writer = CheckpointWriter(folder, ledger, observer, stopping)
-    stored = folder.newest()
+    due = CheckpointsDue(every_steps, stopping)
+    writer = CheckpointWriter(folder, ledger, observer, stopping) if folder else Onlooker()
+    stored = agree(folder.newest() if folder else None)
     if stored is None:
         return _with(Saving, kind)(writer, model=model, callbacks=[*callbacks, due, writer], **arguments)
     going_on = GoingOn(SavedSnapshot(stored.folder))
@@ -65,6 +68,13 @@ def make_trainer(
     return _with(Resumed, kind)(
         going_on, writer, model=model, callbacks=[*callbacks, due, going_on, writer], **arguments
     )
+
+
+class Onlooker(TrainerCallback):
+    """Stands for the writer where another process writes."""
+
+    def write(self, trainer: Any) -> None:
+        """Write nothing."""
 
 
 def _with(more: type[Quiet], kind: type[Any]) -> type[Any]:
@@ -194,7 +204,7 @@ class Saving(Quiet):
     one that was not.
     """
 
-    def __init__(self, writer: CheckpointWriter, **arguments: Any) -> None:
+    def __init__(self, writer: CheckpointWriter | Onlooker, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._writer = writer
 
@@ -207,7 +217,7 @@ class Resumed(Saving):
 
     resumed = True
 
-    def __init__(self, going_on: GoingOn, writer: CheckpointWriter, **arguments: Any) -> None:
+    def __init__(self, going_on: GoingOn, writer: CheckpointWriter | Onlooker, **arguments: Any) -> None:
         super().__init__(writer, **arguments)
         self._going_on = going_on
 

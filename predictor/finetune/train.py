@@ -15,6 +15,7 @@ from predictor.finetune.plan import TrainingPlan, sft_arguments
 from predictor.finetune.settings import Hyperparameters
 from predictor.finetune.start import FRESH, Start
 from predictor.models.base_model import BaseModel
+from predictor.models.crew import current
 from predictor.models.render import RenderedRow
 from predictor.models.room import thrifty_heap
 
@@ -67,6 +68,8 @@ def train(
 ) -> Tuned:
     """Fine-tune the base model in place.
 
+    Of several processes all make the same call. The first one keeps the checkpoints, from which all of them go on.
+
     With `checkpoints`, a call that was cut off at any moment and is made again with the same arguments goes on from
     the newest whole checkpoint: `on_log` gets the points of the curves before it again, then the new ones, and on a CPU
     weights, curves and what the observer saw are those of an undisturbed call to the last bit.
@@ -107,7 +110,7 @@ def train(
     model = start.apply(base.model, hp)
     rows = [rows[place] for place in order] if order else rows
     folder = None
-    if checkpoints is not None:
+    if checkpoints is not None and current().leads:
         steps = observer.steps if observer is not None else 0
         folder = CheckpointFolder(checkpoints, claims(checkpoints.identity, model, hp, seed, rows, dev_rows, steps))
     ledger = Ledger(on_log)
@@ -126,6 +129,7 @@ def train(
         trainer = make_trainer(
             how.trainer,
             folder,
+            checkpoints.every_steps if checkpoints is not None else None,
             ledger,
             observer,
             stopping,

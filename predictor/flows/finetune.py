@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from predictor.config import check
+from predictor.errors import ConfigError
 from predictor.flows.evaluate import after, evaluate_after
+from predictor.models.crew import current
 from predictor.progress import SILENT, Progress
 from predictor.schema import RunRecord, keys
 from predictor.trial.config import FinetuneConfig
@@ -46,6 +48,7 @@ def finetune(
     from predictor.trial.opening import open_trial
 
     check(config)
+    _check_crew(config)
     asked = after(config)
     with (
         tracked_run(
@@ -88,3 +91,27 @@ def finetune(
         more = evaluate_after(asked, run.run_id, progress, tracking_uri=tracking_uri)
         record = dataclasses.replace(record, scores={**record.scores, **more})
     return dataclasses.replace(record, run_id=run.run_id, status="FINISHED")
+
+
+def follow(config: FinetuneConfig) -> None:
+    """Train with the first process of a launcher, which does all the rest; see :mod:`predictor.models.crew`.
+
+    Raises:
+        PredictorError: whatever was wrong in this process. The launcher then ends the others.
+    """
+    from predictor.trial.opening import open_trial
+
+    check(config)
+    _check_crew(config)
+    with open_trial(config, SILENT) as trial:
+        trial.follow()
+
+
+def _check_crew(config: FinetuneConfig) -> None:
+    if current().size > 1 and config.has_head:
+        raise ConfigError(
+            f"{current().size} processes are to train a head",
+            where="WORLD_SIZE",
+            rule="several processes train models that write answers; a head is trained by one",
+            fix="start it without a launcher, or set method=sft",
+        )

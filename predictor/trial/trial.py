@@ -29,6 +29,7 @@ from predictor.finetune.start import save_optimizer
 from predictor.finetune.train import Tuned, train
 from predictor.models.answers import Evaluation, evaluate, headline_score
 from predictor.models.base_model import BaseModel
+from predictor.models.crew import agree, current
 from predictor.models.device import detect
 from predictor.models.digests import planned_digest
 from predictor.models.render import RenderedRow, render_rows, within_length
@@ -213,11 +214,21 @@ class Trial:
 
     @cached_property
     def plan(self) -> TrainingPlan:
-        """How the optimizer steps come about, in passes that fit the memory which is free when this is first asked."""
+        """How the optimizer steps come about, in passes that fit the memory which is free when this is first asked.
+
+        Of several processes the first one makes it.
+        """
+        return agree(self._made_plan() if current().leads else None)  # type: ignore[return-value]
+
+    def _made_plan(self) -> TrainingPlan:
         base, rows = self.base, [*self.rows, *self.dev_rows]
         counts = {"dev_rows": len(self.dev_rows), "presented": len(self.order), "evaluations": self._evaluations}
-        plan = plan_training(self.hp.training, len(self.rows), base.device, **counts)
-        fitting = fit(plan, base.model.config, self.hp, rows, base.device, room(base.device))
+        processes = current().size
+        plan = plan_training(self.hp.training, len(self.rows), base.device, processes=processes, **counts)
+        free = room(base.device)
+        fitting = fit(plan, base.model.config, self.hp, rows, base.device, free, alike=processes > 1)
+        if processes > 1:
+            return fitting
         if note := told(fitting, base.model.config, self.hp, rows, base.device):
             self._progress.note(note)
         return fitting
@@ -424,13 +435,13 @@ class Trial:
         Raises:
             DataError, TrainingError: nothing fits, or the loss is not a number.
         """
-        base = self.base
-        first = self._first_steps() if self.probe_steps else None
+        base, leads = self.base, current().leads
+        first = self._first_steps() if self.probe_steps and leads else None
         stop = self.probe_steps if probe_only else None
         self._checkpoints = None if probe_only else self._open_checkpoints()
         self._progress.stage("first steps" if probe_only else "train", stop or self.plan.max_steps)
 
-        monitor = None if probe_only else self._monitor()
+        monitor = self._monitor() if leads and not probe_only else None
 
         def logged(step: int, values: Mapping[str, float]) -> None:
             tokens = values.get(TOKENS, 0.0)
@@ -467,6 +478,11 @@ class Trial:
         if self._checkpoints is not None:
             self.watch.add("checkpoint", tuned.checkpoint_seconds)
         return tuned
+
+    def follow(self) -> None:
+        """Train as the first process of a launcher does, to whose weights everything else is done."""
+        self._kind = keys.KIND_FINETUNE
+        self.train(lambda step, values: None)
 
     def _first_steps(self) -> Any:
         m = self.materials
