@@ -27,12 +27,13 @@ class Crew:
     """This process among all.
 
     Attributes:
-        rank: its number. size: processes in all. local: its number on its machine.
+        rank: its number. size: processes in all. local: its number on its machine. here: processes on its machine.
     """
 
     rank: int = 0
     size: int = 1
     local: int = 0
+    here: int = 1
 
     @property
     def leads(self) -> bool:
@@ -64,14 +65,11 @@ def joined() -> Iterator[Crew]:
     import torch
     import torch.distributed as dist
 
-    if torch.cuda.is_available():
+    gpus = torch.cuda.is_available()
+    if gpus:
         torch.cuda.set_device(found.local)
-        backend = "cpu:gloo,cuda:nccl"
-    else:
-        _share_memory()
-        backend = "gloo"
     try:
-        dist.init_process_group(backend, timeout=_PATIENCE)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=_PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise TrainingError(
             f"process {found.rank} of {found.size} does not find the others: {error}",
@@ -110,11 +108,8 @@ def _launched() -> Crew:
                 rule="every process holds the whole base model; what is trained, the optimizer and the rows are shared",
                 fix="accelerate launch --multi_gpu; method=qlora for a base that does not fit one GPU",
             )
-    return Crew(int(os.environ.get("RANK", "0")), size, int(os.environ.get("LOCAL_RANK", "0")))
-
-
-def _share_memory() -> None:
-    from predictor.models.room import SHARE, main_memory
-
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "").strip() or os.environ["WORLD_SIZE"])
-    os.environ.setdefault(SHARE, str(main_memory().bytes // here))
+    rank, local, here = (
+        int(os.environ.get(name, "") or default)
+        for name, default in (("RANK", 0), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", size))
+    )
+    return Crew(rank, size, local, here)

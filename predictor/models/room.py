@@ -13,6 +13,7 @@ from typing import Final
 import psutil
 
 from predictor.errors import ConfigError
+from predictor.models.crew import current
 from predictor.models.device import Device
 
 SHARE: Final = "PREDICTOR_MEMORY_SHARE"
@@ -59,9 +60,9 @@ def spare(kind: str) -> int:
 
 def _room_of_this_process() -> Room:
     _give_back_freed()
-    free, share = main_memory(), _given(SHARE)
+    free, share, sharers = main_memory(), _given(SHARE), current().here
     if share is None:
-        return free
+        return free if sharers == 1 else Room(free.bytes // sharers, f"{free.source}, which {sharers} processes share")
     own = psutil.Process().memory_info()
     # Files that are mapped, such as a base model's weights, are the system's to drop.
     left = max(0, share - (own.rss - getattr(own, "shared", 0)))

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from predictor.errors import ConfigError
+from predictor.models import crew
 from predictor.models import room as rooms
 from predictor.models.device import Device
 from predictor.models.room import GPU_SHARERS, SHARE, Room, main_memory, room, shares, spare
@@ -103,3 +104,11 @@ def test_a_share_that_is_no_number(monkeypatch: pytest.MonkeyPatch, name: str):
     monkeypatch.setenv(name, "4 GB")
     with pytest.raises(ConfigError, match=f"{name}='4 GB' is no whole number"):
         room(CPU if name == SHARE else GPU)
+
+
+def test_processes_that_train_one_fine_tune_share_the_memory(monkeypatch: pytest.MonkeyPatch):
+    alone = room(CPU)
+    monkeypatch.setattr(crew, "_current", crew.Crew(0, 4, 0, 4))
+    shared = room(CPU)
+    assert shared.bytes == pytest.approx(alone.bytes / 4, rel=0.1)
+    assert "which 4 processes share" in shared.source
