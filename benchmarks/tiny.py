@@ -75,15 +75,16 @@ def write_base(folder: Path, *, hidden: int = 32, layers: int = 2) -> Path:
 def write_encoder(folder: Path) -> Path:
     """A BERT of a few thousand weights with its own tokenizer, as `save_pretrained` writes it."""
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    words = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    # Listed and not learnt: WordPiece's trainer numbers its pieces otherwise each time.
+    known = sorted({word for text, _ in labelled_rows(64) for word in text.split()})
+    letters = sorted(set("".join(known)))
+    pieces = [*specials, *letters, *(f"##{letter}" for letter in letters), *(word for word in known if len(word) > 1)]
+    words = Tokenizer(models.WordPiece({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]"))
     words.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    words.train_from_iterator(
-        [text for text, _ in labelled_rows(64)], trainers.WordPieceTrainer(vocab_size=200, special_tokens=specials)
-    )
     ends = [("[CLS]", words.token_to_id("[CLS]")), ("[SEP]", words.token_to_id("[SEP]"))]
     words.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
     tokenizer = PreTrainedTokenizerFast(

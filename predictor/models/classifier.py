@@ -437,13 +437,16 @@ def load_whole(folder: Path, device: Device, saved: Saved) -> BaseModel:
     return loaded
 
 
-def classifier_of(saved: Saved, model: Any, tokenizer: Any) -> Classifier:
+def classifier_of(saved: Saved, model: Any, tokenizer: Any, *, scores: bool = False) -> Classifier:
     """A loaded model as the classifier that it is, at rest.
+
+    Args:
+        scores: a head that gives scores is welcome too; its labels are the dimensions.
 
     Raises:
         ModelError: its head gives scores.
     """
-    if saved.bounds is not None:
+    if saved.bounds is not None and not scores:
         raise _gives_scores(saved.labels)
     model.eval()
     most = limit_of(_inner(model).config, tokenizer, saved.max_length)

@@ -10,7 +10,8 @@ from predictor.errors import ConfigError
 from predictor.models.sampling import Sampling
 from predictor.serving.answering import Asking
 from predictor.serving.classifying import Classifying
-from predictor.serving.opening import CLASSIFICATION, Opened
+from predictor.serving.head_rating import HeadRating
+from predictor.serving.opening import Opened
 from predictor.serving.questions import Question, read_questions, task_of
 from predictor.serving.rating import Rating
 from predictor.serving.rows import classification_of, foreign_labels, read_rated, read_texts, scoring_of
@@ -46,6 +47,11 @@ def asking_of(
     """
     if opened.classifier is not None:
         _refuse_unread(opened, task_name, sampling)
+    if opened.bounds is not None and opened.weights is not None:
+        _refuse_columns(opened, columns)
+        scoring = scoring_of(opened.weights)
+        return read_rated(source, scoring), HeadRating(scoring)
+    if opened.classifier is not None:
         task: Task | None = classification_of(opened.weights) if opened.weights else Classification()
     else:
         task = _task(opened, task_name)
@@ -54,13 +60,7 @@ def asking_of(
         if told := foreign_labels(texts, task.labels):
             note(told)
         return texts, Classifying() if opened.classifier is not None else Writing(task, sampling, most)
-    if any(columns):
-        raise ConfigError(
-            f"{opened.name} is no classifier: text_column and label_column are not read",
-            where="-P text_column, -P label_column",
-            rule="only the rows of a classifier have a text column",
-            fix="leave them out",
-        )
+    _refuse_columns(opened, columns)
     if isinstance(task, Scoring) and task.scale is not None:
         return read_rated(source, task), Rating(task, sampling, most)
     return read_questions(source, task), Writing(task, sampling, most)
@@ -72,18 +72,30 @@ def _task(opened: Opened, name: str) -> Task | None:
     return scoring_of(opened.weights) if opened.task == Scoring.name else task_of(opened.weights)
 
 
-def _refuse_unread(opened: Opened, task_name: str, sampling: Sampling) -> None:
-    if task_name not in (AUTO, CLASSIFICATION):
+def _refuse_columns(opened: Opened, columns: tuple[str, str]) -> None:
+    if any(columns):
         raise ConfigError(
-            f"{opened.name} is a classifier, which task={task_name} cannot put rows to",
+            f"{opened.name} is no classifier: text_column and label_column are not read",
+            where="-P text_column, -P label_column",
+            rule="only the rows of a classifier have a text column",
+            fix="leave them out",
+        )
+
+
+def _refuse_unread(opened: Opened, task_name: str, sampling: Sampling) -> None:
+    scores = opened.bounds is not None
+    what = "a model with a head that gives scores" if scores else "a classifier"
+    if task_name not in (AUTO, opened.task):
+        raise ConfigError(
+            f"{opened.name} is {what}, which task={task_name} cannot put rows to",
             where=f"-P task={task_name}",
-            rule="a model with a head says classes",
-            fix=f"leave task out, or task={CLASSIFICATION}",
+            rule="a model with a head says what it was taught to: classes or scores",
+            fix=f"leave task out, or task={opened.task}",
         )
     if not sampling.greedy:
         raise ConfigError(
-            f"{opened.name} is a classifier, and draws nothing: temperature and repetition_penalty are not read",
+            f"{opened.name} is {what}, and draws nothing: temperature and repetition_penalty are not read",
             where="-P temperature, -P repetition_penalty",
-            rule="a classifier says the likeliest class, and the probability of each",
+            rule="a model with a head writes nothing of which tokens could be drawn",
             fix="leave them out",
         )

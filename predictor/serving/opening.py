@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 ADAPTER = "adapter_config.json"
 CLASSIFICATION = "classification"
-"""The task of every model with a head."""
+"""The task of a model with a head that says classes."""
+SCORING = "scoring"
+"""The task of a model with a head that gives scores."""
 
 
 class TunedRun(Protocol):
@@ -89,7 +91,9 @@ class Opened:
         base: with the tokenizer; of a base model, and of a folder with a whole model, its model is `model`.
         task: that it was tuned for; empty of a base model.
         digest: of all that its answers depend on.
-        classifier: of a model with a head, which says classes and writes no answers; None of one that writes.
+        classifier: of a model with a head, which writes no answers; None of one that writes. Its labels are classes, or
+            where there are bounds dimensions that it scores.
+        bounds: the lowest and the highest score, of a head that gives scores.
         weights: that it was opened from; None of a base model.
     """
 
@@ -100,6 +104,7 @@ class Opened:
     digest: str
     classifier: Classifier | None = None
     weights: Weights | None = None
+    bounds: tuple[float, float] | None = None
 
 
 def is_run(name: str) -> bool:
@@ -177,10 +182,12 @@ def open_model(
                 rule="a conversation is held with a model that writes",
                 fix=f"mlflow run . -e generate -P model={name} -P input=FILE -P output=FILE classifies rows",
             )
-        base, classifier = open_classifier(weights, base_model, device, progress)
-        told = {"base": base.model_digest, "weights": weights_digest(str(weights.folder))}
-        digest = canonical_hash({**told, "saved": asdict(read_saved(weights.folder))})
-        return Opened(name, classifier.model, base, CLASSIFICATION, digest, classifier, weights)
+        base, classifier = open_classifier(weights, base_model, device, progress, scores=True)
+        told, saved = {"base": base.model_digest}, read_saved(weights.folder)
+        told["weights"] = weights_digest(str(weights.folder))
+        digest = canonical_hash({**told, "saved": asdict(saved)})
+        task = CLASSIFICATION if saved.bounds is None else SCORING
+        return Opened(name, classifier.model, base, task, digest, classifier, weights, saved.bounds)
     if not weights.adapter:
         whole = load_base_model(str(weights.folder), device)
         return Opened(name, whole.model, whole, weights.origin.task, whole.model_digest, weights=weights)
@@ -190,9 +197,12 @@ def open_model(
 
 
 def open_classifier(
-    weights: Weights, base_model: str, device: Device, progress: Progress = SILENT
+    weights: Weights, base_model: str, device: Device, progress: Progress = SILENT, *, scores: bool = False
 ) -> tuple[BaseModel, Classifier]:
     """A model with a head: its base, which holds the tokenizer, and the classifier that it is.
+
+    Args:
+        scores: a head that gives scores is welcome too.
 
     Raises:
         ModelError: as :func:`base_of` and :func:`with_adapter`, or its files are damaged.
@@ -200,9 +210,9 @@ def open_classifier(
     saved = read_saved(weights.folder)
     if not weights.adapter:
         whole = load_whole(weights.folder, device, saved)
-        return whole, classifier_of(saved, whole.model, whole.tokenizer)
+        return whole, classifier_of(saved, whole.model, whole.tokenizer, scores=scores)
     base = base_of(weights, base_model, device, progress, saved)
-    return base, classifier_of(saved, with_adapter(base.model, weights), base.tokenizer)
+    return base, classifier_of(saved, with_adapter(base.model, weights), base.tokenizer, scores=scores)
 
 
 def base_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from benchmarks.tiny import write_encoder
 from predictor.errors import ConfigError
 from predictor.flows.evaluate import EvaluateConfig, evaluate
 from predictor.flows.finetune import finetune
+from predictor.flows.generate import GenerateConfig, generate
 from predictor.flows.probe import probe_dataset
 from predictor.models.classifier import head_of
 from predictor.models.device import detect
@@ -83,6 +85,17 @@ def test_a_fine_tune_leaves_the_scores_of_any_rater_a_floor_and_a_model_that_giv
     for row, dimension, answer in zip(again, columns["dimension"], columns["answer"], strict=True):
         assert float(answer.removeprefix("Score: ")) == pytest.approx(row[dimension], abs=0.001)
     assert np.mean(columns["mae"]) == pytest.approx(scores["mae"])
+    # `generate` says the same of the same rows.
+    asked = GenerateConfig(model=record.run_id, input=config.evaluation.eval_dataset, output="out.jsonl")
+    answered = generate(asked)
+    assert answered.rejected == 0
+    said = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+    assert set(said[0]) == {"id", "input", "given/growth", "given/size", "score/growth", "score/size", "cut"}
+    by_text = {(row["input"], row["given/size"] is None): row for row in said}
+    for text, dimension, row in zip(columns["input"], columns["dimension"], again, strict=True):
+        assert by_text[text, dimension == "growth"][f"score/{dimension}"] == pytest.approx(row[dimension], abs=1e-5)
+    with pytest.raises(ConfigError, match="is a model with a head that gives scores, and draws nothing"):
+        generate(dataclasses.replace(asked, temperature=1.0))
     assert len(mlflow.MlflowClient(store).get_metric_history(record.run_id, "eval/closeness")) >= 4
     # The probe is the first steps of the very run.
     seen = probe_dataset(config)

@@ -113,5 +113,5 @@ def test_a_folder_that_holds_a_classifier_or_nothing_is_refused(encoder: Path, t
 
 def test_a_model_without_a_place_for_a_head_is_refused_with_what_to_do_instead():
     with pytest.raises(ModelError, match="the model cannot carry a head") as caught:
-        _put_head(torch.nn.Linear(2, 2), "mlp", 2, "some/model", torch.float32)
+        _put_head(torch.nn.Linear(2, 2), "mlp", 2, "some/model")
     assert "head=none with task=scoring" in (caught.value.fix or "")
