@@ -1,7 +1,8 @@
 r"""Runs as they come with the package: `python -m benchmarks.package_runs SET TARGET EXPERIMENT [EXPERIMENT ...]`.
 
 Takes the complete fine-tunes of the experiments out of the store in MLFLOW_TRACKING_URI and writes
-`predictor/runs/SET.parquet`. They were made by `mlflow run . -e sweep --experiment-name SET -P plan=PLAN -P workers=2`
+`predictor/runs/SET.parquet`. `STORE#EXPERIMENT` names one of another store; runs on several machines become one set.
+They were made by `mlflow run . -e sweep --experiment-name SET -P plan=PLAN -P workers=2`
 with these plans:
 
     lab      benchmarks/lab_plans/families.yaml, noise.yaml, and breadth.yaml with -P sampler=random -P max_runs=100
@@ -12,6 +13,7 @@ with these plans:
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 from predictor import environment
@@ -20,13 +22,33 @@ environment.prepare()
 
 import predictor.runs  # noqa: E402
 import predictor.tasks  # noqa: E402 - declares the targets
+from predictor.schema.archive import read_archive, write_archive  # noqa: E402
 from predictor.tracking.exchange import export_records  # noqa: E402
 
 
 def main(name: str, target: str, experiments: list[str]) -> None:
     path = Path(predictor.runs.__file__).parent / f"{name}.parquet"
-    count = export_records(experiments, path, target)
-    print(f"{count} runs, {path.stat().st_size / 1e6:.2f} MB: {path}")
+    stores: dict[str | None, list[str]] = {}
+    for each in experiments:
+        where, _, experiment = each.rpartition("#")
+        stores.setdefault(where or None, []).append(experiment)
+    with tempfile.TemporaryDirectory() as folder:
+        parts = []
+        for number, (store, of_store) in enumerate(stores.items()):
+            part = Path(folder) / f"{number}.parquet"
+            print(f"{export_records(of_store, part, target, store)} runs of {', '.join(of_store)}")
+            parts.append(read_archive(part))
+        records = [record for part in parts for record in part.records]
+        configs = [config for part in parts for config in part.configs]
+        revisions = {revision for part in parts for revision in part.about["code_revisions"].split(",")}
+        about = {
+            "base_model_digest": ",".join(sorted({part.about["base_model_digest"] for part in parts})),
+            "code_revisions": ",".join(sorted(revisions)),
+            "date": max(part.about["date"] for part in parts),
+            "runs": str(len(records)),
+        }
+        write_archive(path, records, configs, about)
+    print(f"{len(records)} runs, {path.stat().st_size / 1e6:.2f} MB: {path}")
 
 
 if __name__ == "__main__":
