@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from predictor.data.neardup import Merged
+from predictor.data.neardup import Merged, NearIndex
 
 
 def test_a_set_is_named_by_its_smallest_key() -> None:
@@ -41,3 +41,12 @@ def test_names_do_not_depend_on_the_order(seed: int) -> None:
             groups.join(*rng.sample((a, b), 2))
             rng.choice([groups.find, lambda key: None])(rng.randrange(60))
         assert groups.names() == expected
+
+
+@pytest.mark.parametrize("threshold", [0.01, 0.95, 1.0])
+def test_any_threshold_finds_equal_texts(threshold: float):
+    index = NearIndex(threshold)
+    text, other = "the cat sat on the mat and slept all day", "a storm came over the hills at night"
+    index.insert(1, index.sketch(text))
+    index.insert(2, index.sketch(other))
+    assert index.near(index.sketch(text)) == [1]
