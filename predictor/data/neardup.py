@@ -31,8 +31,8 @@ class NearIndex:
         from datasketch import MinHash, MinHashLSH
 
         self.threshold = threshold
-        # Candidates are checked by their estimate, so a missed text costs more than a candidate too many. Above 0.9 so few
-        # permutations make no two bands.
+        # Candidates are checked by their estimate, so a missed text costs more than a candidate too many. Above 0.9 so
+        # few permutations make no two bands.
         self._lsh = MinHashLSH(threshold=min(threshold, 0.9), num_perm=PERMUTATIONS, weights=(0.1, 0.9))
         self._blank = MinHash(num_perm=PERMUTATIONS, hashfunc=zlib.crc32)
         self._sketches: dict[int, Any] = {}
