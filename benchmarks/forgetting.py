@@ -42,7 +42,7 @@ def _lab() -> Experiment:
             "method": "full", "learning_rate": 3e-3, "replay": "lab:original:size=512:seed=1", "replay_share": 0.05,
         },
     }  # fmt: skip
-    overfit = {"dataset": "lab:size:dial=32:seed=7", "epochs": 60.0, "method": "full", "learning_rate": 1e-3}
+    overfit = {"dataset": "lab:size:dial=32:seed=7", "epochs": 60.0, "method": "full", "learning_rate": 5e-3}
     clean = {"dataset": "lab:size:dial=1024:seed=7", "epochs": 2.0, "learning_rate": 2e-3, "lora_dropout": 0.0}
     return common, {"questions": 400}, ways, overfit, clean
 

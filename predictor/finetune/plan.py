@@ -28,6 +28,8 @@ class TrainingPlan:
         max_steps: optimizer steps in all.
         warmup_steps: optimizer steps in which the learning rate rises.
         eval_steps: optimizer steps between two points of the eval/loss curve.
+        early_points: further points before the first of these, at the ends of epochs 1, 2, 4, …: many epochs of few
+            rows have their lowest loss there. None with early stopping, which counts evaluations.
         earliest_stop: optimizer steps that are taken in any case; fewer than `max_steps` only with early stopping.
         pass_tokens: tokens of one forward pass, padding included, into which these rows are divided; 0 lets all of them
             through in one.
@@ -41,6 +43,7 @@ class TrainingPlan:
     warmup_steps: int
     eval_steps: int
     earliest_stop: int
+    early_points: tuple[int, ...] = ()
     pass_tokens: int = 0
     checkpointing: bool = False
     ordered: bool = False
@@ -89,6 +92,8 @@ def plan_training(
     steps = hp.max_steps or math.ceil(by_epochs)
     eval_steps = max(1, math.ceil(steps / max(evaluations, _EVALUATIONS)))
     patience = hp.early_stopping_patience
+    epoch = math.ceil((presented / hp.epochs if presented else rows) / hp.batch_size)
+    doubled = [epoch << k for k in range(eval_steps.bit_length()) if epoch << k < eval_steps]
     return TrainingPlan(
         per_device_batch_size=per_device,
         gradient_accumulation_steps=share // per_device,
@@ -97,6 +102,7 @@ def plan_training(
         eval_steps=eval_steps,
         # The first evaluation is always the best so far.
         earliest_stop=min(steps, (patience + 1) * eval_steps) if patience else steps,
+        early_points=() if patience else tuple(doubled),
         ordered=presented > 0,
     )
 

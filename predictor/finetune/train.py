@@ -101,7 +101,7 @@ def train(
     from predictor.finetune.ledger import Ledger
     from predictor.finetune.resume import make_trainer
     from predictor.finetune.snapshot import claims
-    from predictor.finetune.watch import Beginning, Watch
+    from predictor.finetune.watch import Beginning, EarlyPoints, Watch
 
     how: Learning = Answers() if learning is None else learning
     # Before a method draws any weights: they are part of the result.
@@ -126,6 +126,7 @@ def train(
         if dev_rows and (patience or how.metric):
             scratch = folder.scratch if folder else Path(temporary)
             stopping = EarlyStopping(patience, scratch, how.metric or "loss")
+        early = plan.early_points if dev_rows else ()
         trainer = make_trainer(
             how.trainer,
             folder,
@@ -138,7 +139,7 @@ def train(
             **how.arguments(arguments, base, rows, dev_rows),
             processing_class=base.tokenizer,
             # In this order: what was looked at and decided in a step is part of its checkpoint.
-            callbacks=[watch, *([stopping] if stopping else []), Beginning(start, watch)],
+            callbacks=[watch, *([stopping] if stopping else [EarlyPoints(early)]), Beginning(start, watch)],
         )
         watch.resumed = trainer.resumed
         trainer.pop_callback(_printer())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from transformers import TrainerCallback
@@ -107,6 +107,18 @@ class Watch(TrainerCallback):
                 self.observer.after_step(kwargs["model"], values["train/loss"], values["train/grad_norm"])
             if self.stop_after is not None and step >= self.stop_after:
                 control.should_training_stop = True
+
+
+class EarlyPoints(TrainerCallback):
+    """Asks for points of the eval/loss curve beside the regular ones."""
+
+    def __init__(self, steps: Sequence[int]) -> None:
+        self._steps = frozenset(steps)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Ask for one after each of these steps."""
+        if state.global_step in self._steps:
+            control.should_evaluate = True
 
 
 class Beginning(TrainerCallback):

@@ -166,3 +166,12 @@ def test_activation_estimate_is_what_autograd_keeps(dropout: float, dtype_bytes:
     measured = (kept(3) - kept(1)) / 2 / 64  # bytes for each token of one layer
     config = Qwen2Config(hidden_size=128, intermediate_size=676, num_attention_heads=4, num_key_value_heads=1)
     assert layer_bytes(config, hp, dtype_bytes) == pytest.approx(measured, rel=0.1)
+
+
+def test_many_epochs_are_looked_at_early_and_few_are_not():
+    def points(**values: object) -> tuple[int, ...]:
+        return plan_training(Training(**{"batch_size": 16, **values}), 32, CPU, dev_rows=8).early_points
+
+    assert points(epochs=60.0) == (2, 4, 8, 16)
+    assert points(epochs=3.0) == ()
+    assert points(epochs=60.0, early_stopping_patience=2) == ()

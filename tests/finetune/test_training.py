@@ -244,3 +244,21 @@ def test_an_adapter_learns_in_float32_beside_weights_in_bfloat16(tiny_base: Path
     kinds = {weight.requires_grad: weight.dtype for weight in tuned.model.parameters()}
     assert kinds == {True: torch.float32, False: torch.bfloat16}
     assert losses[-1] < losses[0]
+
+
+def test_the_curve_has_its_early_points_and_they_change_no_step(base: BaseModel, tiny_base: Path):
+    rows = render_rows(examples(8), QA, base.tokenizer)
+    dev = render_rows(examples(12)[8:], QA, base.tokenizer)
+    hp = hyperparameters(learning_rate=1e-2, batch_size=8, epochs=24.0)
+    seen: dict[str, list[tuple[int, float]]] = {}
+
+    def on_log(step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            seen.setdefault(name, []).append((step, value))
+
+    fine_tune(base, rows, hp, dev_rows=dev, on_log=on_log)
+    assert [step for step, _ in seen["eval/loss"]] == [1, 2, 4, 6, 12, 18, 24]
+    losses = seen["train/loss"]
+    seen = {}
+    fine_tune(load_base_model(str(tiny_base), CPU), rows, hp, on_log=on_log)
+    assert seen["train/loss"] == losses
