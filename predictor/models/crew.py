@@ -97,7 +97,7 @@ def agree(value: T) -> T:
 
 
 def _launched() -> Crew:
-    size = int(os.environ.get("WORLD_SIZE", "").strip() or "1")
+    size = _number("WORLD_SIZE", 1)
     if size < 2:
         return _ALONE
     for variable, name in _SHARDED.items():
@@ -108,8 +108,16 @@ def _launched() -> Crew:
                 rule="every process holds the whole base model; what is trained, the optimizer and the rows are shared",
                 fix="accelerate launch --multi_gpu; method=qlora for a base that does not fit one GPU",
             )
-    rank, local, here = (
-        int(os.environ.get(name, "") or default)
-        for name, default in (("RANK", 0), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", size))
-    )
-    return Crew(rank, size, local, here)
+    return Crew(_number("RANK", 0), size, _number("LOCAL_RANK", 0), _number("LOCAL_WORLD_SIZE", size))
+
+
+def _number(name: str, default: int) -> int:
+    given = os.environ.get(name, "").strip()
+    if given and not given.isdecimal():
+        raise ConfigError(
+            f"{name}='{given}' is no whole number",
+            where=f"environment variable {name}",
+            rule="a launcher sets it to a number of processes, or of one",
+            fix="leave it out where no launcher is meant",
+        )
+    return int(given or default)

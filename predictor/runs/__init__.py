@@ -10,6 +10,7 @@ from predictor.errors import ConfigError
 ABOUT: Final = {
     "lab": "question answering in the embedded world, embedded base model",
     "minilm": "all-MiniLM-L6-v2 as a classifier on SST-2 and Reuters R8",
+    "smollm2": "SmolLM2-135M-Instruct on SQuAD, on question files that language models wrote, and on spoilt ones",
 }
 """Set of runs → what was fine-tuned on what."""
 

@@ -134,5 +134,5 @@ def test_an_archived_configuration_can_be_run_again(tiny_base: Path, tmp_path: P
 def test_a_set_that_does_not_come_with_the_package_is_refused_with_those_that_do(store: str):
     with pytest.raises(ConfigError, match="no runs of this name come with the package: 'labs'") as caught:
         import_runs(ImportRunsConfig(set="labs"), experiment="lab")
-    assert caught.value.rule == "one of: lab, minilm"
+    assert caught.value.rule == "one of: lab, minilm, smollm2"
     assert all(runs_path(name).is_file() for name in ABOUT)

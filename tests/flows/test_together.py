@@ -83,6 +83,12 @@ def test_a_launcher_that_divides_the_model_is_refused(monkeypatch: pytest.Monkey
         pass
 
 
+def test_a_size_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    with pytest.raises(ConfigError, match="WORLD_SIZE='two' is no whole number"), crew.joined():
+        pass
+
+
 def test_heads_are_trained_by_one_process(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(crew, "_current", crew.Crew(1, 2, 1))
     config = finetune_config(dataset="x", task="classification", method="lora", base_model="minilm", eval_dataset="y")
