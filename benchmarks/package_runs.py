@@ -6,7 +6,7 @@ They were made by `mlflow run . -e sweep --experiment-name SET -P plan=PLAN -P w
 with these plans:
 
     lab      benchmarks/lab_plans/families.yaml, noise.yaml, and breadth.yaml with -P sampler=random -P max_runs=100
-    smollm2  plans/smollm2/datasets.yaml, rates.yaml, seeds.yaml
+    smollm2  plans/smollm2/datasets.yaml on two cores, and again in part on a GPU; of rates.yaml and seeds.yaml seven
     minilm   plans/minilm/sst2.yaml, r8.yaml, sst2_seeds.yaml, r8_seeds.yaml, sst2_hp.yaml, sst2_full.yaml
 """
 
