@@ -285,11 +285,14 @@ def _keep_limits(parity: Parity, limits: Limits, parts: Sequence[Weights]) -> No
     broken = parity.broken(limits.max_difference, limits.least_equal)
     if broken is None:
         return
+    check = "check the base model; "
+    if any(part.origin.quantization == "int8" for part in parts):
+        check = "an int8 layer rounds its inputs on a GPU, which a merged model does not: tune with nf4, or "
     raise ModelError(
         f"the merged model does not answer as the tuned one: {broken}",
         where=", ".join(str(part.folder) for part in parts) + f"; {parity.prompts} prompts, {parity.places} places",
         rule=f"logits differ by at most {limits.max_difference:g}, and {limits.least_equal:.0%} of answers are equal",
-        fix="check the base model; -P max_difference and -P least_equal set other limits",
+        fix=f"{check}-P max_difference and -P least_equal set other limits",
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from mlflow import MlflowClient
 
 from predictor.errors import ConfigError, DataError, ModelError, TrackingError
-from predictor.finetune.origin import FILE, read_origin
+from predictor.finetune.origin import FILE, Origin, read_origin
 from predictor.flows.finetune import finetune
 from predictor.flows.merge import MergeConfig, merge
 from predictor.lab import base_model_path
@@ -20,8 +20,9 @@ from predictor.models.base_model import load_base_model
 from predictor.models.device import Device
 from predictor.models.generate import generate
 from predictor.models.render import render_turns
-from predictor.serving.merge import combination_of
-from predictor.serving.opening import open_model, weights_of_folder
+from predictor.serving.merge import Limits, _keep_limits, combination_of
+from predictor.serving.opening import Weights, open_model, weights_of_folder
+from predictor.serving.parity import Parity
 from predictor.serving.questions import questions_for
 from predictor.tracking import read_records
 from predictor.tracking.tuned import fetch_tuned
@@ -193,3 +194,13 @@ def test_a_registered_model_answers_as_mlflow_serves_it(runs, tmp_path: Path):
     ours = load_base_model(str(tmp_path / "merged"), CPU)
     [ids] = generate(ours.model, ours.tokenizer, [render_turns(question.turns, ours.tokenizer)], max_new_tokens=8)
     assert completion["choices"][0]["message"]["content"] == ours.tokenizer.decode(ids).strip()
+
+
+@pytest.mark.parametrize(
+    ("quantization", "said"), [("int8", "an int8 layer rounds its inputs"), ("", "check the base")]
+)
+def test_what_breaks_the_limits_is_told_by_how_the_base_was_kept(quantization: str, said: str, tmp_path: Path):
+    parity = Parity(prompts=50, places=261, max_logit_difference=3.68, equal_answers=0.9, max_logit=40.0)
+    weights = Weights(tmp_path, Origin(quantization=quantization), adapter=True)
+    with pytest.raises(ModelError, match=rf"differ by up to 3\.68[\s\S]*{said}"):
+        _keep_limits(parity, Limits(), [weights])
