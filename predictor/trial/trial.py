@@ -486,9 +486,11 @@ class Trial:
 
     def _first_steps(self) -> Any:
         m = self.materials
-        # The slice's gradient takes the memory that a training step takes.
+        # Over as many tokens the slice's gradient takes nearly twice the memory that a training step takes, which matters
+        # where passes had to be limited.
         whole = self.plan.per_device_batch_size * max(row.length for row in self.rows)
-        return FirstSteps(self.probe_steps, self.base, m.task, m.dev, self.dev_rows, self.plan.pass_tokens or whole)
+        tokens = self.plan.pass_tokens // 2 or whole
+        return FirstSteps(self.probe_steps, self.base, m.task, m.dev, self.dev_rows, tokens)
 
     def _learning(self) -> Learning | None:
         """What is learnt; None for the rows' answers."""

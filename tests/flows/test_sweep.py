@@ -117,7 +117,9 @@ def test_a_second_sweep_finds_all_done_and_a_larger_plan_runs_the_rest(plan: Pat
     assert len(_rows(read_records(["lab"]))) == 4
 
 
-@pytest.mark.parametrize(("executor", "package"), [("ray", "ray"), ("slurm", "submitit")])
+@pytest.mark.parametrize(
+    ("executor", "package"), [pytest.param("ray", "ray", marks=pytest.mark.long), ("slurm", "submitit")]
+)
 def test_workers_of_an_engine_give_the_same_numbers(
     undisturbed: tuple[str, SweepResult], plan: Path, tmp_path: Path, executor: str, package: str
 ):
