@@ -486,8 +486,8 @@ class Trial:
 
     def _first_steps(self) -> Any:
         m = self.materials
-        # Over as many tokens the slice's gradient takes nearly twice the memory that a training step takes, which matters
-        # where passes had to be limited.
+        # Over as many tokens the slice's gradient takes nearly twice the memory of a training step, which matters where
+        # passes had to be limited.
         whole = self.plan.per_device_batch_size * max(row.length for row in self.rows)
         tokens = self.plan.pass_tokens // 2 or whole
         return FirstSteps(self.probe_steps, self.base, m.task, m.dev, self.dev_rows, tokens)
