@@ -38,11 +38,13 @@ def main(name: str, target: str, experiments: list[str]) -> None:
             part = Path(folder) / f"{number}.parquet"
             print(f"{export_records(of_store, part, target, store)} runs of {', '.join(of_store)}")
             parts.append(read_archive(part))
+        if len({part.about["base_model_digest"] for part in parts}) != 1:
+            raise SystemExit("the runs are of several base models; a set is of one")
         records = [record for part in parts for record in part.records]
         configs = [config for part in parts for config in part.configs]
         revisions = {revision for part in parts for revision in part.about["code_revisions"].split(",")}
         about = {
-            "base_model_digest": ",".join(sorted({part.about["base_model_digest"] for part in parts})),
+            "base_model_digest": parts[0].about["base_model_digest"],
             "code_revisions": ",".join(sorted(revisions)),
             "date": max(part.about["date"] for part in parts),
             "runs": str(len(records)),

@@ -105,7 +105,7 @@ def _launched() -> Crew:
             raise ConfigError(
                 f"the launcher is to divide the model by {name}",
                 where=variable,
-                rule="every process holds the whole base model; what is trained, the optimizer and the rows are shared",
+                rule="every process holds the whole base model and trains it on its part of the rows",
                 fix="accelerate launch --multi_gpu; method=qlora for a base that does not fit one GPU",
             )
     return Crew(_number("RANK", 0), size, _number("LOCAL_RANK", 0), _number("LOCAL_WORLD_SIZE", size))

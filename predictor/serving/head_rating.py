@@ -14,6 +14,7 @@ from predictor.models.classifier import NO_CLASS, read_off, read_texts
 from predictor.progress import Progress
 from predictor.serving.opening import Opened
 from predictor.serving.questions import Question
+from predictor.serving.rating import rated_rows
 from predictor.serving.writing import other_kind
 from predictor.tasks.base import found_by
 from predictor.tasks.scored.scale import scores_of
@@ -90,22 +91,7 @@ class HeadRating:
 
     def rows(self, questions: Sequence[Question], answers: Mapping[str, Sequence[HeadRated]]) -> list[dict[str, Any]]:
         """Id, input, given scores where rows have any, scores by dimension; of several models their scores."""
-        given = [self.task.given(_example(question)) for question in questions]
-        made = []
-        for place, question in enumerate(questions):
-            example = _example(question)
-            row: dict[str, Any] = {"id": question.id, "input": example.context or example.question or ""}
-            if any(given):
-                row |= self._columns("given", given[place])
-            said = {name: of_model[place] for name, of_model in answers.items()}
-            if len(said) == 1:
-                [only] = said.values()
-                made.append({**row, **self._columns("score", only.scores), "cut": only.cut})
-            else:
-                for name, each in said.items():
-                    row |= {f"{column} of {name}": v for column, v in self._columns("score", each.scores).items()}
-                made.append(row)
-        return made
+        return rated_rows(self.task, questions, answers, lambda only: {"cut": only.cut})
 
     def figures(self, questions: Sequence[Question], answers: Sequence[HeadRated]) -> dict[str, float]:
         """Where every row has scores, the mean absolute error of those (`mae`)."""
@@ -118,10 +104,6 @@ class HeadRating:
             for name, value in scores.items()
         ]
         return {"mae": float(np.mean(off))}
-
-    def _columns(self, kind: str, values: Mapping[str, float | None]) -> dict[str, float | None]:
-        names = self.task.dimensions
-        return {kind if len(names) == 1 else f"{kind}/{name}": values.get(name) for name in names}
 
 
 def _example(question: Question) -> Example:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,18 @@ from predictor.serving.questions import Question
 from predictor.serving.writing import GREEDY, rendered
 from predictor.tasks.base import found_by
 from predictor.tasks.scoring import Scoring
+
+
+class HasScores(Protocol):
+    """What a model of any kind says of one row: dimension → score; None where none could be read."""
+
+    @property
+    def scores(self) -> Mapping[str, float | None]:
+        """By dimension."""
+        ...
+
+
+R = TypeVar("R", bound=HasScores)
 
 
 @dataclass(frozen=True)
@@ -117,23 +129,16 @@ class Rating:
 
         Where the scale has several dimensions, `score/DIMENSION` is the score of one. Of several models the scores.
         """
-        given = [self.task.given(question.example) if question.example else {} for question in questions]
-        made = []
-        for place, question in enumerate(questions):
-            example = question.example
-            row: dict[str, Any] = {"id": question.id, "input": (example.context or example.question) if example else ""}
-            if any(given):
-                row |= self._columns("given", given[place])
-            said = {name: of_model[place] for name, of_model in answers.items()}
-            if len(said) == 1:
-                [only] = said.values()
-                row |= self._columns("score", only.scores) | self._columns("expected", only.expected)
-                made.append({**row, "answer": only.text, "tokens": only.tokens, "cut": only.cut})
-            else:
-                for name, each in said.items():
-                    row |= {f"{column} of {name}": v for column, v in self._columns("score", each.scores).items()}
-                scores = [each.scores for each in said.values()]
-                made.append({**row, "same": all(each == scores[0] for each in scores)})
+
+        def alone(only: Rated) -> dict[str, Any]:
+            expected = columns(self.task, "expected", only.expected)
+            return {**expected, "answer": only.text, "tokens": only.tokens, "cut": only.cut}
+
+        made = rated_rows(self.task, questions, answers, alone)
+        if len(answers) > 1:
+            for place, row in enumerate(made):
+                scores = [of_model[place].scores for of_model in answers.values()]
+                row["same"] = all(each == scores[0] for each in scores)
         return made
 
     def figures(self, questions: Sequence[Question], answers: Sequence[Rated]) -> dict[str, float]:
@@ -145,9 +150,40 @@ class Rating:
             found[self.task.headline] = self.task.score([a.text for a in answers], asked).values[self.task.headline]
         return found
 
-    def _columns(self, kind: str, values: Mapping[str, float | None]) -> dict[str, float | None]:
-        names = list(self.task.scale.dimensions) if self.task.scale else list(values)
-        return {kind if len(names) == 1 else f"{kind}/{name}": values.get(name) for name in names}
+
+def rated_rows(
+    task: Scoring,
+    questions: Sequence[Question],
+    answers: Mapping[str, Sequence[R]],
+    alone: Callable[[R], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Id, input, given scores where rows have any, and the scores: of one model, or of several side by side.
+
+    Args:
+        alone: what stands beside the scores of a single model.
+    """
+    given = [task.given(question.example) if question.example else {} for question in questions]
+    made = []
+    for place, question in enumerate(questions):
+        example = question.example
+        row: dict[str, Any] = {"id": question.id, "input": (example.context or example.question) if example else ""}
+        if any(given):
+            row |= columns(task, "given", given[place])
+        said = {name: of_model[place] for name, of_model in answers.items()}
+        if len(said) == 1:
+            [only] = said.values()
+            row |= columns(task, "score", only.scores) | alone(only)
+        else:
+            for name, each in said.items():
+                row |= {f"{column} of {name}": v for column, v in columns(task, "score", each.scores).items()}
+        made.append(row)
+    return made
+
+
+def columns(task: Scoring, kind: str, values: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Numbers of a row by column: `kind`, or where there are several dimensions `kind/DIMENSION` of each."""
+    names = list(task.scale.dimensions) if task.scale else list(values)
+    return {kind if len(names) == 1 else f"{kind}/{name}": values.get(name) for name in names}
 
 
 def _joined(parts: Mapping[int, Rated]) -> Rated:
