@@ -15,6 +15,7 @@ from predictor.data.example import Message
 from predictor.data.formats.messages import prompt_turns
 from predictor.evaluation.choices import ChoiceItem, choose
 from predictor.evaluation.compared import compared, row_scores, scaled, share_of_range
+from predictor.evaluation.judging import JUDGED, Judged
 from predictor.evaluation.measured import OriginalResult, Retention, Subject, TaskResult
 from predictor.evaluation.originals import CHAT, CHOICE, HARNESS, TEXT, Original
 from predictor.evaluation.overfitting import Rows
@@ -88,8 +89,8 @@ def ask(pair: Pair, task: Task, examples: Sequence[Example], progress: Progress 
     return Asked(base, tuned, sequels, beside(pair, sequels) if sequels else [])
 
 
-def task_result(task: Task, asked: Asked) -> TaskResult:
-    """The fine-tune's own task out of both models' answers."""
+def task_result(task: Task, asked: Asked, judged: Judged | None = None) -> TaskResult:
+    """The fine-tune's own task out of both models' answers, and of a judge's marks where they have any."""
     scores = compared(task, asked.base.scores, asked.tuned.scores, len(asked.base.examples))
     target = headline_target(task)
     if task.headline not in scores:  # nothing is known of its noise: the values stand alone, and no gain is significant
@@ -98,6 +99,8 @@ def task_result(task: Task, asked: Asked) -> TaskResult:
         nan = math.nan
         alone = Paired(len(asked.base.examples), values[0], values[1], gain, nan, nan, nan, 1.0, 0, 0, 1.0)
         scores = {task.headline: alone, **scores}
+    if judged is not None and judged.score is not None:
+        scores = {**scores, JUDGED: judged.score}
     return TaskResult(
         task=task.name,
         headline=task.headline,
@@ -107,10 +110,11 @@ def task_result(task: Task, asked: Asked) -> TaskResult:
         divergence=_mean([each.divergence for each in asked.looked]),
         losses=asked.losses(),
         manner=_manners(asked),
+        sense=judged.sense if judged is not None else math.nan,
     )
 
 
-def rows_table(task: Task, asked: Asked) -> tuple[list[str], list[list[Any]]]:
+def rows_table(task: Task, asked: Asked, judged: Judged | None = None) -> tuple[list[str], list[list[Any]]]:
     """Each question with both answers and how it changed, lost rows first: columns and rows for a person."""
     name = row_scores(task, asked.base.scores, asked.tuned.scores)
     sign = next((target.sign for target in task.targets if target.name == name), 1.0)
@@ -122,6 +126,8 @@ def rows_table(task: Task, asked: Asked) -> tuple[list[str], list[list[Any]]]:
         ]
         shown = task.row(example, answers[1], numbers[1])
         before = task.row(example, answers[0], numbers[0])
+        if judged is not None:
+            before[JUDGED], shown[JUDGED] = _mark(judged.base[i]), _mark(judged.tuned[i])
         gain = sign * (numbers[1][name] - numbers[0][name]) if name else 0.0
         change = "won" if gain > 1e-12 else "lost" if gain < -1e-12 else "same"
         varied = {f"base {name}": value for name, value in before.items() if value != shown.get(name)}
@@ -139,6 +145,10 @@ def rows_table(task: Task, asked: Asked) -> tuple[list[str], list[list[Any]]]:
         for _, row, varied in found
     ]
     return [*columns, *extra], rows
+
+
+def _mark(value: float) -> float | None:
+    return round(float(value), 3) if math.isfinite(value) else None
 
 
 def heart_rows(task: Task, train: Asked, other: Asked) -> Rows | None:

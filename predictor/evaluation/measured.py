@@ -20,6 +20,7 @@ class TaskResult:
         divergence: KL(base ‖ tuned) per token of the right answers, in nats; NaN where it cannot be measured.
         losses: nats per token of the right answers, of base and tuned.
         manner: of both models' answers.
+        sense: of a judge whose marks stand among the scores, how often it tells a right answer from another row's.
     """
 
     task: str
@@ -30,6 +31,7 @@ class TaskResult:
     divergence: float
     losses: tuple[float, float]
     manner: tuple[Manner, Manner]
+    sense: float = math.nan
 
     @property
     def score(self) -> Paired:

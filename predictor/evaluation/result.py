@@ -121,6 +121,7 @@ def _task_metrics(task: TaskResult) -> dict[str, float]:
         "task/n": float(score.n), "task/gain_low": score.low, "task/gain_high": score.high, "task/gain_se": score.se,
         "task/p": score.p, "task/won": float(score.won), "task/lost": float(score.lost), "noise/task": score.floor,
         "shift/kl_task": task.divergence, "task/base/nll": task.losses[0], "task/tuned/nll": task.losses[1],
+        "judge/sense": task.sense,
     }  # fmt: skip
     return found | _manner_metrics("task", task.manner)
 

@@ -37,6 +37,14 @@ class Comparison:
         "how a multiple-choice question is put: plain (Question: … Answer:) or chat (through the chat template)",
         choices=("plain", "chat"),
     )
+    judge: str = param(
+        "",
+        "a chat model that marks both models' answers to the task: the base's own name, another base model, a folder, "
+        "a run or a hub id; empty asks none",
+    )
+    judge_prompt: str = param(
+        "", "what the judge is asked, with {answer} and if you like {question} and {reference}; empty takes ours"
+    )
     max_forgetting: float = param(
         2.0, "points that an original task may lose before the verdict is hold", least=0.0, most=100.0
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from predictor.data import Example, subsample
 from predictor.evaluation.advice import Facts, advise
+from predictor.evaluation.judging import Judged, OpenJudge, marked
 from predictor.evaluation.measure import ask, heart_rows, measure_original, rows_table, task_result
 from predictor.evaluation.measured import OriginalResult, Retention, lost_beyond
 from predictor.evaluation.originals import Original
@@ -56,8 +57,12 @@ def evaluate_pair(
     originals: Sequence[Original],
     settings: Comparison,
     progress: Progress = SILENT,
+    open_judge: OpenJudge | None = None,
 ) -> tuple[Evaluated, Table | None]:
     """Everything that is asked of base and fine-tune, the verdict and the advice.
+
+    Args:
+        open_judge: lends a model that marks the answers to the task. Its marks decide nothing.
 
     Returns:
         The result, and the table of the task's questions with both models' answers; None without a task.
@@ -65,6 +70,7 @@ def evaluate_pair(
     from predictor.evaluation.likelihood import repeat_noise
 
     asked: Asked | None = None
+    judged: Judged | None = None
     rows = None
     repeat = math.nan
     if subject.task is not None and subject.scored:
@@ -77,6 +83,11 @@ def evaluate_pair(
             rows = heart_rows(subject.task, ask(pair, subject.task, known, progress), asked)
         if asked.looked:
             repeat = repeat_noise(pair, asked.sequels[:_REPEATED], asked.looked[:_REPEATED])
+        if open_judge is not None:
+            progress.stage("mark the answers", 4 * len(questions))
+            with open_judge() as lent:
+                answers = asked.base.answers, asked.tuned.answers
+                judged = marked(lent, subject.task, questions, *answers, progress.advance)
     measured: list[OriginalResult] = []
     retention: Retention | None = None
     for original in originals:
@@ -84,7 +95,7 @@ def evaluate_pair(
         found, kept = measure_original(pair, original, settings, progress)
         measured.append(found)
         retention = kept or retention
-    task = task_result(subject.task, asked) if subject.task is not None and asked is not None else None
+    task = task_result(subject.task, asked, judged) if subject.task is not None and asked is not None else None
     overfitting = None
     if rows is not None or subject.curves.get("eval/loss"):
         overfitting = judge(subject.curves, rows, kept_best=subject.facts.early_stopping)
@@ -105,12 +116,16 @@ def evaluate_pair(
         verdict=verdict,
         rule=rule,
         advice=advise(subject.facts, task, lost_beyond(measured, limit), overfitting, divergence),
-        notes=tuple(_left_out(original) for original in originals if original.left_out),
+        notes=(*(_left_out(original) for original in originals if original.left_out), *_told(judged)),
         seeds=dict(subject.seeds),
         curves={key: tuple(points) for key, points in subject.curves.items()},
     )
-    table = rows_table(subject.task, asked) if subject.task is not None and asked is not None else None
+    table = rows_table(subject.task, asked, judged) if subject.task is not None and asked is not None else None
     return result, table
+
+
+def _told(judged: Judged | None) -> tuple[str, ...]:
+    return (judged.note,) if judged is not None else ()
 
 
 def _left_out(original: Original) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,8 @@ from predictor.tasks import TASKS
 from predictor.trial.config import FinetuneConfig, finetune_config
 
 if TYPE_CHECKING:
+    from predictor.evaluation.judging import Judge, OpenJudge
+    from predictor.evaluation.pair import Pair
     from predictor.evaluation.result import Evaluated
     from predictor.evaluation.whole import Subject
     from predictor.tracking.evaluated import FinetuneRun
@@ -74,6 +78,7 @@ def evaluate(
             be used.
     """
     check(config)
+    _check_judge(config.comparison)
     named = [name for name in ("run_id", "adapter", "model", "compare") if getattr(config.finetuned, name)]
     if len(named) != 1:
         raise ConfigError(
@@ -120,6 +125,7 @@ def after(config: FinetuneConfig) -> EvaluateConfig | None:
                 rule="its fine-tune is the one that has just ended",
                 fix=f"leave {name} out",
             )
+    _check_judge(asked.comparison)
     read_originals(asked.comparison, defaults_of(config.model.base_model), dataset_source)
     return asked
 
@@ -183,7 +189,8 @@ def _evaluate(
             if run is not None:
                 same_base(run.record, loan.base.digest, base_model)
             pair = load_pair(loan.base, weights or Path(asked.adapter or asked.model).expanduser())
-            result, table = evaluate_pair(pair, subject, originals, settings, progress)
+            judge = _judge(settings, base_model, pair, progress)
+            result, table = evaluate_pair(pair, subject, originals, settings, progress, judge)
         finally:
             loan.give_back(pair.tuned if pair is not None and pair.is_adapter else None)
         write_evaluation(tracked.artifacts, result)
@@ -263,6 +270,41 @@ def _subject(
         seeds=seed_noise(run.record, others, materials.task.headline),
     )
     return found, materials
+
+
+def _check_judge(settings: Comparison) -> None:
+    from predictor.evaluation.judging import check_prompt
+
+    if not settings.judge_prompt:
+        return
+    if not settings.judge:
+        raise ConfigError(
+            "judge_prompt is given and judge is not", where="-P judge_prompt", rule="what a judge is asked",
+            fix="-P judge=NAME",
+        )  # fmt: skip
+    check_prompt(settings.judge_prompt)
+
+
+def _judge(settings: Comparison, base_model: str, pair: Pair, progress: Progress) -> OpenJudge | None:
+    """The judge, loaded before anything is measured; of the base's own name no second time."""
+    from predictor.evaluation.judging import PROMPT, Judge
+    from predictor.serving.opening import open_model
+    from predictor.tracking.tuned import fetch_tuned
+
+    name, prompt = settings.judge, settings.judge_prompt or PROMPT
+    if not name:
+        return None
+    opened = open_model(name, fetch_tuned, progress) if name != base_model else None
+
+    @contextlib.contextmanager
+    def lend() -> Iterator[Judge]:
+        if opened is not None:
+            yield Judge(name, opened.model, opened.base.tokenizer, prompt)
+            return
+        with pair.untuned() as model:
+            yield Judge(name, model, pair.base.tokenizer, prompt)
+
+    return lend
 
 
 def _refuse_head(config: FinetuneConfig, where: str) -> None:

@@ -255,6 +255,38 @@ def test_an_adapter_alone_is_compared_on_the_original_tasks(folder: Path, adapte
     assert len(result.originals) == 4
 
 
+def test_a_judge_marks_both_models_answers(folder: Path, tiny_base: Path, tuned, tmp_path: Path):
+    few = {"original": "none", "knowledge": "none", "questions": 6, "run_id": tuned[1].run_id}
+    results = [
+        evaluate(from_values(EvaluateConfig, {**few, "judge": judge}), experiment="judged")
+        for judge in (str(tiny_base), tuned[1].run_id)
+    ]
+    same_as_base, by_itself = (result.evaluated[0].task for result in results)
+    assert same_as_base.scores["judged"].n == 6
+    assert same_as_base.scores["judged"].base != pytest.approx(by_itself.scores["judged"].base)
+    run = MlflowClient().get_run(results[0].run_id)
+    assert run.data.params["evaluation/judge"] == str(tiny_base)
+    assert run.data.metrics["evaluation/task/tuned/judged"] == pytest.approx(same_as_base.scores["judged"].tuned)
+    assert run.data.metrics["evaluation/judge/sense"] == same_as_base.sense
+    table = json.loads(
+        Path(MlflowClient().download_artifacts(results[0].run_id, "rows.json", str(tmp_path))).read_text()
+    )
+    assert "judged" in table["columns"]
+    assert "marks a right answer above" in results[0].evaluated[0].notes[0]
+    alone = evaluate(from_values(EvaluateConfig, few), experiment="judged").evaluated[0]
+    assert "judged" not in alone.task.scores
+    assert alone.verdict == results[0].evaluated[0].verdict
+
+
+def test_a_judge_that_is_none_is_told_before_anything_is_measured(folder: Path, tuned):
+    with pytest.raises(ModelError, match="absent"):
+        evaluate(asked(folder, run_id=tuned[1].run_id, judge="./absent"))
+    with pytest.raises(ConfigError, match="judge_prompt is given and judge is not"):
+        evaluate(asked(folder, run_id=tuned[1].run_id, judge_prompt="{answer}"))
+    with pytest.raises(ConfigError, match="the prompt names nothing"):
+        evaluate(asked(folder, run_id=tuned[1].run_id, judge="lab", judge_prompt="How good?"))
+
+
 def test_what_is_replayed_is_no_test_of_what_was_kept(folder: Path):
     rows = asked(folder).comparison
     from predictor.data import load
