@@ -76,21 +76,21 @@ def choose(
         chat: the question is put through the chat template, as the task's rows are; otherwise as plain text, which is
             how benchmarks by likelihood put it (`Question: …` and `Answer:`).
     """
-    from predictor.evaluation.branching import Branches, ending_losses
     from predictor.probe.batching import pad_id_of
+    from predictor.probe.forks import Fork, fork_sums
 
     tokenizer = pair.base.tokenizer
     space = "" if chat else " "
     answers = tokenizer([space + choice for item in items for choice in item.choices], add_special_tokens=False)
     ends = iter(answers["input_ids"])
     rows = [
-        Branches(prompt, [next(ends) for _ in item.choices])
+        Fork(prompt, [next(ends) for _ in item.choices])
         for prompt, item in zip(_prompts(items, tokenizer, chat), items, strict=True)
     ]
     pad = pad_id_of(tokenizer)
     with pair.untuned() as model:
-        base = ending_losses(model, rows, pad_id=pad, on_batch=on_batch)
-    tuned = ending_losses(pair.tuned, rows, pad_id=pad, on_batch=on_batch)
+        base = fork_sums(model, rows, pad_id=pad, on_batch=on_batch)
+    tuned = fork_sums(pair.tuned, rows, pad_id=pad, on_batch=on_batch)
     sizes = [np.array([len(choice.encode("utf-8")) for choice in item.choices]) for item in items]
     right = np.array([item.right for item in items])
 

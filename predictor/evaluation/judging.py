@@ -163,9 +163,9 @@ def _told(turns: Sequence[Message]) -> str:
 
 
 def _marks(judge: Judge, prompts: Sequence[Message], on_batch: Callable[[int], None]) -> np.ndarray:
-    from predictor.evaluation.branching import Branches, ending_losses
     from predictor.models.render import render_turns
     from predictor.probe.batching import pad_id_of
+    from predictor.probe.forks import Fork, fork_sums
 
     tokenizer = judge.tokenizer
     ids = [render_turns([prompt], tokenizer) for prompt in prompts]
@@ -174,8 +174,8 @@ def _marks(judge: Judge, prompts: Sequence[Message], on_batch: Callable[[int], N
     room = int(getattr(config, "max_position_embeddings", None) or 1 << 40) - max(map(len, endings))
     places = [place for place, row in enumerate(ids) if 0 < len(row) <= room]
     found = np.full(len(ids), math.nan)
-    losses = ending_losses(
-        judge.model, [Branches(ids[place], endings) for place in places], pad_id=pad_id_of(tokenizer), on_batch=on_batch
+    losses = fork_sums(
+        judge.model, [Fork(ids[place], endings) for place in places], pad_id=pad_id_of(tokenizer), on_batch=on_batch
     )
     shares = np.linspace(0.0, 1.0, len(MARKS))
     for place, row in zip(places, losses, strict=True):

@@ -20,9 +20,9 @@ from predictor.evaluation.measured import OriginalResult, Retention, Subject, Ta
 from predictor.evaluation.originals import CHAT, CHOICE, HARNESS, TEXT, Original
 from predictor.evaluation.overfitting import Rows
 from predictor.evaluation.paired import Paired, paired
-from predictor.evaluation.rouge import rouge_l
 from predictor.evaluation.settings import Comparison
 from predictor.evaluation.shift import manner
+from predictor.metrics import rouge
 from predictor.progress import SILENT, Progress
 from predictor.tasks import TASKS, headline_target
 from predictor.tasks.base import Task
@@ -217,7 +217,7 @@ def _chats(pair: Pair, original: Original, generations: int) -> OriginalResult:
         return result
     tokenizer = pair.base.tokenizer
     prompts = [prompt[-_TOKENS:] for prompt in render_prompts(chosen, chatting, tokenizer)]
-    rouge, manners = {}, []
+    overlap, manners = {}, []
     for name in ("base", "tuned"):
         if name == "base":
             with pair.untuned() as model:
@@ -225,10 +225,12 @@ def _chats(pair: Pair, original: Original, generations: int) -> OriginalResult:
         else:
             ids = generate(pair.tuned, tokenizer, prompts, max_new_tokens=_ANSWER_TOKENS)
         answers = [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
-        scores = [rouge_l(answer, example.answer) for answer, example in zip(answers, chosen, strict=True)]
-        rouge[f"rouge_l_{name}"] = float(np.mean(scores))
+        scores = [
+            rouge.rouge(answer, [example.answer])["rouge_l"] for answer, example in zip(answers, chosen, strict=True)
+        ]
+        overlap[f"rouge_l_{name}"] = float(np.mean(scores))
         manners.append(manner(answers, ids))
-    return dataclasses.replace(result, details={**result.details, **rouge}, manner=(manners[0], manners[1]))
+    return dataclasses.replace(result, details={**result.details, **overlap}, manner=(manners[0], manners[1]))
 
 
 def _choices(pair: Pair, original: Original, progress: Progress) -> tuple[OriginalResult, Retention]:

@@ -14,8 +14,9 @@ from predictor.models.generate import generate
 from predictor.models.render import render_answers, render_prompts, render_rows
 from predictor.probe import Encoder, answer_sequels
 from predictor.probe.batching import pad_id_of
+from predictor.probe.forks import Fork, fork_losses
 from predictor.probe.generic_text import GENERIC_TEXTS
-from predictor.probe.scoring import Fork, fork_losses, sequel_losses
+from predictor.probe.scoring import sequel_losses
 from predictor.progress import SILENT, Progress
 from predictor.tasks import Task, TaskScores, reported
 from predictor.tasks.base import Heard, Wanted, reads_references

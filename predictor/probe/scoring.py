@@ -96,58 +96,6 @@ def sequel_losses(
     return results
 
 
-@dataclass(frozen=True)
-class Fork:
-    """Token ids that a model reads once, and the ways in which they may go on, each of one token at least.
-
-    Raises:
-        ValueError: nothing stands before the ways, or one of them is empty.
-    """
-
-    head: Sequence[int]
-    tails: Sequence[Sequence[int]]
-
-    def __post_init__(self) -> None:
-        if not len(self.head) or not all(map(len, self.tails)):
-            raise ValueError("a fork has a head, and no empty tail")
-
-
-def fork_losses(model: Any, forks: Sequence[Fork], *, pad_id: int) -> list[list[np.ndarray]]:
-    """For each fork and each of its tails the losses of the tail's tokens, in nats, (tokens,).
-
-    As :func:`sequel_losses` of head and tail together, but the head is read once for all tails.
-    """
-    import torch
-
-    found = []
-    with at_rest(model), torch.inference_mode():
-        device = next(model.parameters()).device
-        for fork in forks:
-            head = torch.tensor([list(fork.head)], device=device)
-            output = model(input_ids=head, use_cache=True, logits_to_keep=1)
-            said = torch.log_softmax(output.logits[0, -1].float(), -1)
-            firsts = [-numbers(said[tail[0]])[None] for tail in fork.tails]
-            rests = _tail_losses(model, output.past_key_values, head.shape[1], fork.tails, pad_id)
-            found.append([np.concatenate(pair) for pair in zip(firsts, rests, strict=True)])
-    return found
-
-
-def _tail_losses(model: Any, cache: Any, read: int, tails: Sequence[Sequence[int]], pad_id: int) -> list[np.ndarray]:
-    """Losses of each tail's tokens after its first; the cache holds the `read` tokens before them, and is used up."""
-    import torch
-
-    if max(map(len, tails)) == 1:
-        return [np.empty(0)] * len(tails)
-    device = next(model.parameters()).device
-    ids, mask = padded([tail[:-1] for tail in tails], pad_id, device)
-    expected, _ = padded([tail[1:] for tail in tails], pad_id, device)
-    cache.batch_repeat_interleave(len(tails))
-    whole = torch.cat([mask.new_ones(len(tails), read), mask], dim=1)
-    logits = model(input_ids=ids, attention_mask=whole, past_key_values=cache, use_cache=True).logits
-    losses = [nll(row.float(), right) for row, right in zip(logits[:, : expected.shape[1]], expected, strict=True)]
-    return [numbers(row[: len(tail) - 1]) for row, tail in zip(losses, tails, strict=True)]
-
-
 def scores_of(model: Any, sequences: Sequence[Sequel], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Scores of all places that are looked at, one sequence after the other, and the tokens that they should name.
 

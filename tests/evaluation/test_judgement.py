@@ -15,7 +15,6 @@ from predictor.evaluation.measured import OriginalResult, TaskResult, forgetting
 from predictor.evaluation.overfitting import MILD, NONE, STRONG, Overfitting, Rows, judge
 from predictor.evaluation.paired import Paired, paired
 from predictor.evaluation.result import Evaluated, plain_key
-from predictor.evaluation.rouge import rouge_l
 from predictor.evaluation.shift import Manner, manner, refuses
 from predictor.evaluation.verdict import HOLD, SHIP, decide
 from predictor.report.evaluation_report import comparison_page, evaluation_page
@@ -150,10 +149,7 @@ def test_retention_is_of_what_the_base_had_right():
     assert math.isnan(nothing.whole.retention)
 
 
-def test_rouge_l_and_refusals():
-    assert rouge_l("the cat sat on the mat", "The cat is on the mat.") == pytest.approx(2 * 5 / 12)
-    assert rouge_l("我喜欢猫", "我喜欢狗") == pytest.approx(0.75)
-    assert rouge_l("", "x") == 0.0
+def test_refusals_and_lengths():
     assert refuses("I’m sorry, but I can't say.")
     assert refuses("抱歉，我无法回答")
     assert not refuses("The doctor said: rest. " + "x" * 200 + " I'm sorry")

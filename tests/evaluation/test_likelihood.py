@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from benchmarks.tiny import qa_rows
-from predictor.evaluation.branching import Branches, ending_losses
 from predictor.evaluation.likelihood import beside, byte_probability, bytes_of, repeat_noise, text_sequels
 from predictor.evaluation.pair import Pair
 from predictor.models.base_model import BaseModel, load_base_model
 from predictor.models.device import detect
-from predictor.probe.scoring import Sequel, sequel_losses
+from predictor.probe.scoring import sequel_losses
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -47,24 +46,6 @@ def test_base_and_tuned_are_what_each_says_alone(pair: Pair):
     assert min(each.divergence.min() for each in found) >= 0
     assert np.concatenate([each.divergence for each in found]).mean() > 1e-3
     assert repeat_noise(pair, sequels, found) < 1e-5
-
-
-def test_endings_after_one_reading_are_as_likely_as_after_their_own(pair: Pair):
-    rng = np.random.default_rng(0)
-    rows = [
-        Branches(
-            rng.integers(5, 300, rng.integers(1, 30)).tolist(),
-            [rng.integers(5, 300, rng.integers(1, 6)).tolist() for _ in range(2 + number % 3)],
-        )
-        for number in range(23)
-    ]
-    counted: list[int] = []
-    found = ending_losses(pair.tuned, rows, pad_id=0, on_batch=counted.append)
-    assert sum(counted) == 23
-    sequels = [Sequel([*row.beginning, *ending], len(ending)) for row in rows for ending in row.endings]
-    alone = [losses.sum() for losses, _ in sequel_losses(pair.tuned, sequels, pad_id=0)]
-    np.testing.assert_allclose(np.concatenate(found), alone, atol=1e-4)
-    assert [len(losses) for losses in found] == [len(row.endings) for row in rows]
 
 
 def test_bytes_of_texts(pair: Pair):

@@ -11,7 +11,8 @@ from predictor.models.answers import wanted_losses
 from predictor.models.base_model import load_base_model
 from predictor.models.device import Device
 from predictor.models.render import render_rows
-from predictor.probe.scoring import Fork, Sequel, fork_losses, sequel_losses
+from predictor.probe.forks import Fork, fork_losses, fork_sums
+from predictor.probe.scoring import Sequel, sequel_losses
 from predictor.tasks import TASKS
 from predictor.tasks.base import Wanted
 
@@ -30,8 +31,34 @@ def test_losses_of_a_fork_are_those_of_its_ways_one_by_one(base):
         ways = [Sequel([*fork.head, *tail], len(tail)) for tail in fork.tails]
         for loss, (expected, _) in zip(losses, sequel_losses(base.model, ways, pad_id=0), strict=True):
             assert loss == pytest.approx(expected, abs=1e-5)
-    with pytest.raises(ValueError, match="no empty tail"):
-        Fork([1], [[]])
+
+
+@pytest.mark.parametrize(("head", "tails"), [([1], [[]]), ([], [[1]]), ([1], [])])
+def test_what_is_no_fork(head, tails):
+    with pytest.raises(ValueError, match="a head, and tails of which none is empty"):
+        Fork(head, tails)
+
+
+def test_forks_of_all_lengths_in_batches(base):
+    rng = np.random.default_rng(0)
+    forks = [
+        Fork(
+            rng.integers(5, 300, rng.integers(1, 30)).tolist(),
+            [rng.integers(5, 300, rng.integers(1, 6)).tolist() for _ in range(2 + number % 3)],
+        )
+        for number in range(23)
+    ]
+    counted: list[int] = []
+    found = fork_losses(base.model, forks, pad_id=0, on_batch=counted.append)
+    assert sum(counted) == 23
+    for fork, losses in zip(forks, found, strict=True):
+        assert [len(loss) for loss in losses] == [len(tail) for tail in fork.tails]
+    ways = [Sequel([*fork.head, *tail], len(tail)) for fork in forks for tail in fork.tails]
+    alone = [losses for losses, _ in sequel_losses(base.model, ways, pad_id=0)]
+    each = [loss for losses in found for loss in losses]
+    np.testing.assert_allclose(np.concatenate(each), np.concatenate(alone), atol=1e-4)
+    sums = np.concatenate(fork_sums(base.model, forks, pad_id=0))
+    np.testing.assert_allclose(sums, [losses.sum() for losses in alone], atol=1e-4)
 
 
 def test_a_whole_answer_and_options_are_weighed_as_they_are_trained(base):
