@@ -174,7 +174,10 @@ def test_rows_without_scores_are_asked_for_their_dimension_or_for_all(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(answering.Part, "add", cut)
         answers(runs["single"], source, tmp_path / "again.jsonl")
-    assert answers(runs["single"], source, tmp_path / "again.jsonl") == whole
+    again = answers(runs["single"], source, tmp_path / "again.jsonl")
+    # What shares a batch may move the last bits of a likelihood.
+    for row, before in zip(again, whole, strict=True):
+        assert row == {name: pytest.approx(v) if name.startswith("expected/") else v for name, v in before.items()}
     assert prompts[-1] < prompts[-2] == 5
 
 
