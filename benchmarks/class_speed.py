@@ -26,8 +26,8 @@ from predictor.finetune.heads import collated  # noqa: E402
 from predictor.finetune.methods import METHODS  # noqa: E402
 from predictor.finetune.plan import plan_training  # noqa: E402
 from predictor.finetune.train import train  # noqa: E402
-from predictor.models.classifier import draw_head, load_classifier  # noqa: E402
 from predictor.models.device import detect  # noqa: E402
+from predictor.models.head import draw_head, load_classifier  # noqa: E402
 from predictor.trial.class_trial import ClassTrial  # noqa: E402
 from predictor.trial.config import finetune_config  # noqa: E402
 from predictor.trial.sources import ready_base  # noqa: E402

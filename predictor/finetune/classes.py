@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from predictor.finetune.heads import HeadLearning, HeadTrainer, headed_dataset
-from predictor.models.classifier import LabelledRow, class_loss, class_probabilities, head_outputs
+from predictor.models.head import head_outputs
+from predictor.models.reading import LabelledRow, class_loss, class_probabilities
 
 if TYPE_CHECKING:
     from predictor.finetune.heads import Scores

@@ -13,7 +13,8 @@ from transformers import Trainer, TrainingArguments
 
 from predictor.finetune.labels import IGNORED
 from predictor.finetune.passes import divide
-from predictor.models.classifier import LabelledRow, draw_head
+from predictor.models.head import draw_head
+from predictor.models.reading import LabelledRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

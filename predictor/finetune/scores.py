@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from predictor.finetune.heads import HeadLearning, HeadTrainer
-from predictor.models.classifier import LabelledRow, head_outputs, start_at
+from predictor.models.head import head_outputs, start_at
+from predictor.models.reading import LabelledRow
 from predictor.models.scorer import MISSING, share_loss, squared_errors, told_shares
 
 if TYPE_CHECKING:

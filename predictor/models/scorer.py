@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from predictor.errors import ModelError
-from predictor.models.classifier import NO_CLASS, LabelledRow, open_saved, read_off, read_texts
+from predictor.models.classifier import open_saved
 from predictor.models.device import Device
+from predictor.models.reading import NO_CLASS, LabelledRow, read_off, read_texts
 from predictor.tasks.scored.form import text_for_head
 from predictor.tasks.scored.scale import scores_of
 

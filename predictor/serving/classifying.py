@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from predictor.data.rejection import Rejection
-from predictor.models.classifier import class_probabilities
+from predictor.models.reading import class_probabilities
 from predictor.progress import Progress
 from predictor.serving.opening import Opened
 from predictor.serving.questions import Question

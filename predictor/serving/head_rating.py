@@ -10,7 +10,7 @@ import numpy as np
 
 from predictor.data.example import Example
 from predictor.data.rejection import Rejection
-from predictor.models.classifier import NO_CLASS, read_off, read_texts
+from predictor.models.reading import NO_CLASS, read_off, read_texts
 from predictor.progress import Progress
 from predictor.serving.opening import Opened
 from predictor.serving.questions import Question

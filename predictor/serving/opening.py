@@ -12,17 +12,10 @@ from predictor.config import canonical_hash
 from predictor.errors import ModelError
 from predictor.finetune.origin import Origin, read_origin
 from predictor.models.base_model import BaseModel, load_base_model
-from predictor.models.classifier import (
-    Classifier,
-    Saved,
-    classifier_of,
-    is_classifier,
-    load_classifier,
-    load_whole,
-    read_saved,
-)
+from predictor.models.classifier import Classifier, Saved, classifier_of, is_classifier, load_whole, read_saved
 from predictor.models.device import Device, detect
 from predictor.models.digests import weights_digest
+from predictor.models.head import load_classifier
 from predictor.progress import SILENT, Progress
 from predictor.trial.sources import named_bases, ready_base
 

@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from predictor.errors import ModelError
 from predictor.models.base_model import BaseModel, load_base_model
-from predictor.models.classifier import (
-    Classifier,
-    Saved,
-    classifier_of,
-    head_outputs,
-    load_whole,
-    reader_tokenizer,
-    save_classifier,
-)
+from predictor.models.classifier import Classifier, Saved, classifier_of, load_whole, save_classifier
 from predictor.models.device import Device
+from predictor.models.head import head_outputs, reader_tokenizer
 from predictor.models.render import render_turns
 from predictor.progress import Progress
 from predictor.serving.opening import Weights, base_of

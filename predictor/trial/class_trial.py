@@ -11,7 +11,7 @@ from predictor.data.example import Example
 from predictor.finetune.classes import Classes
 from predictor.finetune.learning import Learning
 from predictor.models.answers import Evaluation
-from predictor.models.classifier import LabelledRow, class_probabilities, read_texts
+from predictor.models.reading import LabelledRow, class_probabilities, read_texts
 from predictor.tasks.class_scores import class_scores, codes
 from predictor.tasks.classification import OFF, TEMPLATE, Classification
 from predictor.trial.first_steps_of_classes import FirstStepsOfClasses

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from predictor.models.base_model import BaseModel
-from predictor.models.classifier import LabelledRow, head_outputs
+from predictor.models.head import head_outputs
+from predictor.models.reading import LabelledRow
 from predictor.probe import Marks, Trace
 from predictor.probe.batching import batches, pad_id_of, padded
 from predictor.trial.watching import Watching

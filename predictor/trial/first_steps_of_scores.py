@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from predictor.models.base_model import BaseModel
-from predictor.models.classifier import LabelledRow
+from predictor.models.reading import LabelledRow
 from predictor.models.scorer import MISSING, share_loss, squared_errors, told_shares
 from predictor.probe import Marks
 from predictor.trial.first_steps_of_heads import FirstStepsOfHead, Seen

@@ -12,9 +12,11 @@ from predictor.errors import ConfigError
 from predictor.finetune.methods import METHODS, quantization_of
 from predictor.finetune.train import Tuned
 from predictor.models.base_model import BaseModel
-from predictor.models.classifier import LabelledRow, is_decoder, limit_of, load_classifier, save_classifier
+from predictor.models.classifier import limit_of, save_classifier
 from predictor.models.device import detect
+from predictor.models.head import is_decoder, load_classifier
 from predictor.models.quantization import Quantization
+from predictor.models.reading import LabelledRow
 from predictor.progress import SILENT, Progress
 from predictor.trial.config import FinetuneConfig
 from predictor.trial.measured import Features

@@ -13,7 +13,7 @@ from predictor.finetune.learning import Learning
 from predictor.finetune.scores import ScoreLearning
 from predictor.models.answers import Evaluation
 from predictor.models.base_model import BaseModel
-from predictor.models.classifier import NO_CLASS, LabelledRow, read_texts
+from predictor.models.reading import NO_CLASS, LabelledRow, read_texts
 from predictor.models.scorer import told_shares
 from predictor.tasks.scored.scale import scores_of
 from predictor.tasks.scored.settings import HEADS

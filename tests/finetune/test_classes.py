@@ -16,8 +16,9 @@ from predictor.finetune.learning import Learning
 from predictor.finetune.plan import plan_training
 from predictor.finetune.settings import Hyperparameters, hyperparameters
 from predictor.finetune.train import Tuned, train
-from predictor.models.classifier import LabelledRow, class_probabilities, load_classifier, read_texts
 from predictor.models.device import Device, detect
+from predictor.models.head import load_classifier
+from predictor.models.reading import LabelledRow, class_probabilities, read_texts
 
 LABELS = ["name", "town"]
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -17,8 +17,8 @@ from predictor.flows.evaluate import EvaluateConfig, evaluate
 from predictor.flows.finetune import finetune
 from predictor.flows.generate import GenerateConfig, generate
 from predictor.flows.probe import probe_dataset
-from predictor.models.classifier import head_of
 from predictor.models.device import detect
+from predictor.models.head import head_of
 from predictor.models.scorer import load_scorer
 from predictor.trial.config import FinetuneConfig, finetune_config
 from predictor.trial.score_trial import ScoreTrial

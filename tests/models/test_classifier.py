@@ -13,19 +13,10 @@ from benchmarks.tiny import write_encoder
 from predictor.errors import ModelError
 from predictor.finetune.methods import METHODS
 from predictor.models.base_model import BaseModel
-from predictor.models.classifier import (
-    MlpHead,
-    class_probabilities,
-    draw_head,
-    head_of,
-    head_outputs,
-    is_decoder,
-    load_classifier,
-    load_saved,
-    read_texts,
-    save_classifier,
-)
+from predictor.models.classifier import load_saved, save_classifier
 from predictor.models.device import detect
+from predictor.models.head import MlpHead, draw_head, head_of, head_outputs, is_decoder, load_classifier
+from predictor.models.reading import class_probabilities, read_texts
 
 TEXTS = [
     "Ada number 3",

@@ -12,17 +12,10 @@ from benchmarks.tiny import write_encoder
 from predictor.errors import ModelError
 from predictor.finetune.methods import METHODS
 from predictor.models.base_model import BaseModel
-from predictor.models.classifier import (
-    NO_CLASS,
-    _put_head,
-    draw_head,
-    load_classifier,
-    load_saved,
-    read_texts,
-    save_classifier,
-    start_at,
-)
+from predictor.models.classifier import load_saved, save_classifier
 from predictor.models.device import detect
+from predictor.models.head import _put_head, draw_head, load_classifier, start_at
+from predictor.models.reading import NO_CLASS, read_texts
 from predictor.models.scorer import MISSING, load_scorer, share_loss, squared_errors, told_shares
 
 TEXTS = ["Ada number 3", "it lives in Rome, and so does Bela, who is number 5", "x"]

@@ -21,7 +21,7 @@ from predictor.finetune.origin import FILE
 from predictor.flows.finetune import finetune
 from predictor.flows.generate import GenerateConfig, generate
 from predictor.flows.merge import MergeConfig, merge
-from predictor.models import classifier as classifiers
+from predictor.models import reading
 from predictor.models.classifier import read_saved
 from predictor.progress import SILENT
 from predictor.serving import answering
@@ -96,7 +96,7 @@ def test_answers_are_those_that_the_run_recorded_whatever_the_batch(
         assert [row[column] for row in by_run] == known[column], "labels go by the names that the run gave them"
     assert [row["p(town)"] for row in by_run] == pytest.approx(known["p(town)"], abs=1e-6)
     assert [row["cut"] for row in by_run] == [False] * 21 + [kind != "decoder qlora"]
-    real = classifiers.class_probabilities
+    real = reading.class_probabilities
     monkeypatch.setattr(
         "predictor.serving.classifying.class_probabilities", lambda *a, **k: real(*a, batch_tokens=1, **k)
     )
@@ -211,7 +211,7 @@ def test_after_a_break_only_the_rest_is_classified(
 ):
     test, asked = place / "set" / "test.jsonl", []
     whole = answers(runs["encoder lora"], test, tmp_path / "whole.jsonl")
-    real, add = classifiers.class_probabilities, answering.Part.add
+    real, add = reading.class_probabilities, answering.Part.add
 
     def counted(model: Any, tokenizer: Any, rows: Any, **more: Any) -> Any:
         asked.append(len(rows))
