@@ -20,6 +20,7 @@ from predictor.flows.probe import probe_dataset
 from predictor.models.device import detect
 from predictor.models.head import head_of
 from predictor.models.scorer import load_scorer
+from predictor.progress import Silent
 from predictor.trial.config import FinetuneConfig, finetune_config
 from predictor.trial.score_trial import ScoreTrial
 
@@ -117,6 +118,52 @@ def test_all_weights_may_learn_rows_with_all_their_scores(config: FinetuneConfig
     assert (folder / "model" / "model.safetensors").is_file()
     again = load_scorer(folder / "model", detect()).predict(columns["input"], prompt=PROMPT)
     assert [row["size"] for row in again] == pytest.approx(columns["score(size)"], abs=1e-5)
+
+
+def test_one_that_was_cut_off_goes_on_to_the_same_bits(config: FinetuneConfig, store: str, tmp_path: Path):
+    config = config.replace(epochs=2, tiers="static")
+    whole = finetune(config)
+
+    class Watch(Silent):
+        steps = 0
+        told: list[str] = []
+
+        def advance(self, steps: int = 1, **values: float | str) -> None:
+            self.steps += "loss" in values
+            if self.steps == 9 and not self.told:
+                raise KeyboardInterrupt
+
+        def note(self, text: str) -> None:
+            if "goes on" in text:
+                self.told.append(text)
+
+    kept = config.replace(checkpoint_steps=4, checkpoint_dir=str(tmp_path / "checkpoints"))
+    with pytest.raises(KeyboardInterrupt):
+        finetune(kept, Watch())
+    again = finetune(kept, Watch())
+    assert "step 8" in Watch.told[0]
+    assert again.config_hash == whole.config_hash
+    names = [name for name in whole.scores if np.isfinite(whole.scores[name])]
+    assert {name: again.scores[name] for name in names} == {name: whole.scores[name] for name in names}
+    files = [
+        Path(mlflow.artifacts.download_artifacts(run_id=run.run_id, tracking_uri=store))
+        / "adapter" / "adapter_model.safetensors"
+        for run in (whole, again)
+    ]  # fmt: skip
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_decoder_gives_scores_too(config: FinetuneConfig, store: str, tiny_base: Path):
+    record = finetune(config.replace(base_model=str(tiny_base), tiers="static,train", learning_rate=1e-2))
+    assert record.scores["parse_rate"] == 1.0
+    assert record.scores["pearson"] > 0.5
+    assert "early_closeness" in record.probe
+    folder = Path(mlflow.artifacts.download_artifacts(run_id=record.run_id, tracking_uri=store))
+    table = json.loads((folder / "predictions.json").read_text())
+    columns = {name: [row[place] for row in table["data"]] for place, name in enumerate(table["columns"])}
+    again = load_scorer(folder / "adapter", detect()).predict(columns["input"], prompt=PROMPT)
+    for name in ("growth", "size"):
+        assert [row[name] for row in again] == pytest.approx(columns[f"score({name})"], abs=1e-5)
 
 
 def test_a_head_begins_at_the_means_of_its_dimensions_and_a_step_is_the_same_in_passes(
