@@ -389,7 +389,7 @@ def simulate(scenario: Scenario) -> Result:
     store = Store(clock, scenario)
     rates = tuple(1e-4 * (number + 1) for number in range(10))
     datasets = tuple(f"lab:size:size=64:seed={number}" for number in range(max(1, scenario.configurations // 10)))
-    plan = Plan(datasets, {"learning_rate": Choices(rates)})
+    plan = Plan(datasets, ({"learning_rate": Choices(rates)},))
     machines = Machines(clock, store, scenario)
 
     def on_death(outcome: Outcome) -> None:

@@ -73,7 +73,7 @@ class Instant:
 
 def scheduling_ms(runs: int = 5000) -> float:
     """Milliseconds of the sweep's own loop for one run."""
-    plan = Plan(tuple(f"d{n}" for n in range(runs)), {"lora_r": Choices((8,))})
+    plan = Plan(tuple(f"d{n}" for n in range(runs)), ({"lora_r": Choices((8,))},))
 
     def identify(config: FinetuneConfig) -> str:
         return config.data.dataset

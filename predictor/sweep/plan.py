@@ -50,14 +50,15 @@ class Plan:
 
     Attributes:
         datasets, base_models, seeds: every combination of them is a context in which Hj are tried.
-        space: the values that each hyperparameter may take; those not named keep their default.
+        spaces: alternatives, as of scikit-learn's ParameterGrid; in each the values that each hyperparameter may take.
+            Those not named keep their default.
         fixed: other parameters of a fine-tune, the same for all runs.
         families: how a dataset was made, of those whose entry says so.
         resources: what a worker on other machines gets. No part of what the plan is.
     """
 
     datasets: tuple[str, ...]
-    space: Space
+    spaces: tuple[Space, ...] = ({},)
     seeds: tuple[int, ...] = (1,)
     base_models: tuple[str, ...] = (LAB,)
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -72,17 +73,29 @@ class Plan:
     @property
     def compares_methods(self) -> bool:
         """Whether more than one method is tried."""
-        methods = self.space.get(METHOD)
-        return isinstance(methods, Choices) and len(set(methods.values)) > 1
+        usual = Choices((str(self.fixed.get(METHOD, "lora")),))
+        methods = [space.get(METHOD, usual) for space in self.spaces]
+        return len({each for values in methods if isinstance(values, Choices) for each in values.values}) > 1
 
     @property
     def has_ranges(self) -> bool:
         """Whether a hyperparameter may take any value of a range, so that the combinations cannot be listed."""
-        return any(isinstance(values, Range) for values in self.space.values())
+        return bool(self.ranges)
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """Hyperparameters that may take any value of a range."""
+        named = (name for space in self.spaces for name, values in space.items() if isinstance(values, Range))
+        return tuple(dict.fromkeys(named))
 
     def combinations(self) -> Iterator[dict[str, HpValue]]:
-        """Every combination of the listed values of the hyperparameters."""
-        return combinations(self.space)
+        """Every combination of the listed values of the hyperparameters, each once."""
+        seen = set()
+        for hp in itertools.chain.from_iterable(map(combinations, self.spaces)):
+            values = frozenset(hp.items())
+            if values not in seen:
+                seen.add(values)
+                yield hp
 
     def config(self, dataset: str, base_model: str, seed: int, hp: Mapping[str, HpValue]) -> FinetuneConfig:
         """One fine-tune.
@@ -96,12 +109,16 @@ class Plan:
     @property
     def digest(self) -> str:
         """Identity of the plan as written, by which its sweeps are found."""
-        space = {
-            name: list(values.values) if isinstance(values, Choices) else dataclasses.asdict(values)
-            for name, values in self.space.items()
-        }
-        written = dataclasses.asdict(dataclasses.replace(self, space={})) | {"space": space}
-        return canonical_hash({name: value for name, value in written.items() if name != _RESOURCES})
+        spaces = [
+            {
+                name: list(values.values) if isinstance(values, Choices) else dataclasses.asdict(values)
+                for name, values in space.items()
+            }
+            for space in self.spaces
+        ]
+        written = dataclasses.asdict(dataclasses.replace(self, spaces=()))
+        written["space"] = spaces[0] if len(spaces) == 1 else spaces
+        return canonical_hash({name: value for name, value in written.items() if name not in (_RESOURCES, "spaces")})
 
 
 def read_plan(path: str) -> Plan:
@@ -120,7 +137,7 @@ def read_plan(path: str) -> Plan:
     datasets = list(_datasets(_list(content, "datasets", path), path))
     plan = Plan(
         datasets=tuple(name for name, _ in datasets),
-        space=read_space(hp, f"{path}, hp", _known_hp(hp, fixed)),
+        spaces=_spaces(hp, path, fixed),
         seeds=tuple(_whole(seed, path) for seed in _list(content, "seeds", path, [1])),
         base_models=tuple(str(name) for name in _list(content, "base_models", path, [LAB])),
         fixed=fixed,
@@ -132,12 +149,21 @@ def read_plan(path: str) -> Plan:
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:
             raise ConfigError(f"{name} names {twice} twice", where=path, rule="each once")
-    methods = plan.space.get(METHOD)
-    for method in methods.values if isinstance(methods, Choices) else ():
-        METHODS.get(str(method), where=f"{path}, hp.method")
-    first = next(plan.combinations(), {}) if not plan.has_ranges else {}
-    plan.config(plan.datasets[0], plan.base_models[0], plan.seeds[0], first if METHOD in plan.space else {})
+    for space in plan.spaces:
+        methods = space.get(METHOD)
+        for method in methods.values if isinstance(methods, Choices) else ():
+            METHODS.get(str(method), where=f"{path}, hp.method")
+        first = next(combinations(space), {}) if METHOD in space and not plan.has_ranges else {}
+        plan.config(plan.datasets[0], plan.base_models[0], plan.seeds[0], first)
     return plan
+
+
+def _spaces(hp: Any, path: str, fixed: Mapping[str, Any]) -> tuple[Space, ...]:
+    if not isinstance(hp, list):
+        return (read_space(hp, f"{path}, hp", _known_hp(hp, fixed)),)
+    return tuple(
+        read_space(each, f"{path}, hp entry {number}", _known_hp(each, fixed)) for number, each in enumerate(hp, 1)
+    )
 
 
 def _fixed(content: Mapping[str, Any], path: str) -> dict[str, Any]:

@@ -105,9 +105,8 @@ def grid(setting: Setting) -> Sampler:
     """
     plan = setting.plan
     if plan.has_ranges:
-        ranges = ", ".join(name for name, values in plan.space.items() if isinstance(values, Range))
         raise ConfigError(
-            f"the plan gives ranges for {ranges}",
+            f"the plan gives ranges for {', '.join(plan.ranges)}",
             where="-P sampler=grid",
             rule="a grid needs lists of values",
             fix="-P sampler=random -P max_runs=… (or tpe), or write lists",
@@ -159,10 +158,15 @@ class TpeSampler:
 
         self._plan = setting.plan
         self.total = _required(setting, "tpe")
-        if not self._plan.space:
+        if len(self._plan.spaces) > 1 or not self._plan.spaces[0]:
             raise ConfigError(
-                "the plan has no hp to choose from", where="-P sampler=tpe", rule="hp: {learning_rate: …}"
+                "the plan has no hp to choose from"
+                if len(self._plan.spaces) < 2
+                else "the plan has alternatives of hp",
+                where="-P sampler=tpe",
+                rule="one mapping, such as hp: {learning_rate: …}",
             )
+        [self._space] = self._plan.spaces
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._studies = {}
         direction: Literal["maximize", "minimize"] = "maximize" if setting.sign > 0 else "minimize"
@@ -207,7 +211,7 @@ class TpeSampler:
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         made: dict[str, Any] = {}
-        for name, values in self._plan.space.items():
+        for name, values in self._space.items():
             if isinstance(values, Choices):
                 made[name] = CategoricalDistribution(values.values)
             elif values.whole:
@@ -217,9 +221,7 @@ class TpeSampler:
         return made
 
     def _rounded(self, name: str, value: HpValue) -> HpValue:
-        return (
-            float(f"{value:.3g}") if isinstance(self._plan.space[name], Range) and isinstance(value, float) else value
-        )
+        return float(f"{value:.3g}") if isinstance(self._space[name], Range) and isinstance(value, float) else value
 
 
 def _all(plan: Plan) -> Iterator[Point]:
@@ -230,7 +232,9 @@ def _draws(plan: Plan) -> Iterator[Point]:
     for number in itertools.count():
         context = plan.contexts[number % len(plan.contexts)]
         rng = Random(f"{plan.digest}-{number}")
-        yield Point(*context, {name: values.draw(rng) for name, values in plan.space.items()})
+        # Each context meets the alternatives in turns.
+        space = plan.spaces[number // len(plan.contexts) % len(plan.spaces)]
+        yield Point(*context, {name: values.draw(rng) for name, values in space.items()})
 
 
 def _required(setting: Setting, name: str) -> int:

@@ -126,11 +126,13 @@ def test_one_that_was_cut_off_goes_on_to_the_same_bits(config: FinetuneConfig, s
 
     class Watch(Silent):
         steps = 0
-        told: list[str] = []
+
+        def __init__(self) -> None:
+            self.told: list[str] = []
 
         def advance(self, steps: int = 1, **values: float | str) -> None:
             self.steps += "loss" in values
-            if self.steps == 9 and not self.told:
+            if self.steps == 9 and not self.told:  # of a resumed one that is the past
                 raise KeyboardInterrupt
 
         def note(self, text: str) -> None:
@@ -140,8 +142,9 @@ def test_one_that_was_cut_off_goes_on_to_the_same_bits(config: FinetuneConfig, s
     kept = config.replace(checkpoint_steps=4, checkpoint_dir=str(tmp_path / "checkpoints"))
     with pytest.raises(KeyboardInterrupt):
         finetune(kept, Watch())
-    again = finetune(kept, Watch())
-    assert "step 8" in Watch.told[0]
+    watched = Watch()
+    again = finetune(kept, watched)
+    assert "step 8" in watched.told[0]
     assert again.config_hash == whole.config_hash
     names = [name for name in whole.scores if np.isfinite(whole.scores[name])]
     assert {name: again.scores[name] for name in names} == {name: whole.scores[name] for name in names}

@@ -13,7 +13,7 @@ from predictor.sweep.samplers import Setting
 from predictor.sweep.space import Choices
 from predictor.trial.config import FinetuneConfig
 
-PLAN = Plan(("a", "b", "c"), {"lora_r": Choices((4, 8))}, seeds=(1, 2))
+PLAN = Plan(("a", "b", "c"), ({"lora_r": Choices((4, 8))},), seeds=(1, 2))
 
 
 class Script:

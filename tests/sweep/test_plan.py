@@ -35,7 +35,8 @@ def test_a_plan_names_datasets_hyperparameters_seeds_and_fields_of_finetune(tmp_
         "b.jsonl",
         "lab:one_phrasing",
     )
-    assert plan.space == {
+    [space] = plan.spaces
+    assert space == {
         "learning_rate": Choices((1e-3, 3e-3)),
         "lora_r": Choices((4,)),
         "epochs": Range(1.0, 3.0, log=False, whole=False),
@@ -44,6 +45,24 @@ def test_a_plan_names_datasets_hyperparameters_seeds_and_fields_of_finetune(tmp_
     config = plan.config("a.jsonl", "lab", 2, {"lora_r": 4})
     expected = {"dataset": "a.jsonl", "seed": 2, "lora_r": 4, "eval_limit": 64}
     assert config == finetune_config(**expected)
+
+
+def test_alternatives_each_with_their_own_values(tmp_path: Path):
+    full, lora = "{method: full, learning_rate: [1.0e-4, 2.0e-4]}", "{method: lora, lora_r: [8, 16]}"
+    plan = _read(tmp_path, f"datasets: [a]\nhp: [{full}, {lora}, {{method: lora, lora_r: 8}}]\n")
+    assert list(plan.combinations()) == [
+        {"method": "full", "learning_rate": 1e-4},
+        {"method": "full", "learning_rate": 2e-4},
+        {"method": "lora", "lora_r": 8},
+        {"method": "lora", "lora_r": 16},
+    ]
+    assert plan.compares_methods
+    assert not _read(tmp_path, "datasets: [a]\nhp: [{lora_r: 8, epochs: 1}, {lora_r: 16}]\n").compares_methods
+    assert _read(tmp_path, "datasets: [a]\nhp: [{method: full}, {lora_r: 16}]\n").compares_methods
+    one, listed = (_read(tmp_path, f"datasets: [a]\nhp: {hp}\n") for hp in ("{lora_r: 8}", "[{lora_r: 8}]"))
+    assert one.digest == listed.digest != plan.digest
+    ranges = _read(tmp_path, "datasets: [a]\nhp: [{lora_r: 8}, {epochs: {low: 1, high: 3}}]\n")
+    assert ranges.ranges == ("epochs",)
 
 
 def test_expressions_in_a_plan_are_written_out(tmp_path: Path, monkeypatch):

@@ -13,8 +13,9 @@ from predictor.sweep.interest import instructive
 from predictor.sweep.samplers import Point, Seen, Setting
 from predictor.sweep.space import Choices, Range
 
-LISTS = Plan(("a", "b"), {"lora_r": Choices((4, 8)), "epochs": Choices((1.0,))}, seeds=(1, 2))
-RANGES = Plan(("a", "b"), {"learning_rate": Range(1e-4, 1e-2, log=True, whole=False), "lora_r": Choices((4, 8))})
+LISTS = Plan(("a", "b"), ({"lora_r": Choices((4, 8)), "epochs": Choices((1.0,))},), seeds=(1, 2))
+ALTERNATIVES = Plan(("a", "b"), ({"lora_r": Choices((4,))}, {"epochs": Range(1.0, 3.0, log=False, whole=False)}))
+RANGES = Plan(("a", "b"), ({"learning_rate": Range(1e-4, 1e-2, log=True, whole=False), "lora_r": Choices((4, 8))},))
 
 
 def _all(sampler: Sampler) -> list[Point]:
@@ -58,8 +59,14 @@ def test_random_shuffles_lists_and_draws_from_ranges():
     assert abs(sum(map(math.log10, rates)) / len(rates) + 3) < 0.1  # even in the logarithm
 
 
+def test_each_context_meets_the_alternatives_in_turns():
+    points = _all(SAMPLERS.get("random")(Setting(ALTERNATIVES, 8)))
+    for dataset in ("a", "b"):
+        assert [set(point.hp) for point in points if point.dataset == dataset] == [{"lora_r"}, {"epochs"}] * 2
+
+
 def test_tpe_goes_where_scores_are_high():
-    plan = Plan(("a",), {"learning_rate": Range(1e-5, 1e-1, log=True, whole=False)})
+    plan = Plan(("a",), ({"learning_rate": Range(1e-5, 1e-1, log=True, whole=False)},))
     sampler = SAMPLERS.get("tpe")(Setting(plan, 40))
     errors = []
     while (point := sampler.ask()) is not None:
@@ -70,7 +77,7 @@ def test_tpe_goes_where_scores_are_high():
 
 
 def test_tpe_goes_where_scores_are_low_when_lower_is_better():
-    plan = Plan(("a",), {"learning_rate": Range(1e-5, 1e-1, log=True, whole=False)})
+    plan = Plan(("a",), ({"learning_rate": Range(1e-5, 1e-1, log=True, whole=False)},))
     sampler = SAMPLERS.get("tpe")(Setting(plan, 40, sign=-1.0))
     errors = []
     while (point := sampler.ask()) is not None:
@@ -80,7 +87,7 @@ def test_tpe_goes_where_scores_are_low_when_lower_is_better():
 
 
 def test_tpe_learns_from_what_was_seen_before_and_leaves_other_spaces_aside():
-    plan = Plan(("a",), {"learning_rate": Range(1e-5, 1e-1, log=True, whole=False)})
+    plan = Plan(("a",), ({"learning_rate": Range(1e-5, 1e-1, log=True, whole=False)},))
     rates = [10 ** (-5 + 0.2 * step) for step in range(20)]
     seen = [Seen(Point("a", "lab", {"learning_rate": rate}), 1 - abs(math.log10(rate) + 3)) for rate in rates]
     seen += [
@@ -108,7 +115,8 @@ def test_suggest_puts_the_most_interesting_first():
         ("grid", Setting(RANGES), "the plan gives ranges for learning_rate"),
         ("random", Setting(RANGES), "sampler=random would go on for ever"),
         ("tpe", Setting(LISTS), "sampler=tpe would go on for ever"),
-        ("tpe", Setting(Plan(("a",), {}), 3), "the plan has no hp to choose from"),
+        ("tpe", Setting(Plan(("a",), ({},)), 3), "the plan has no hp to choose from"),
+        ("tpe", Setting(ALTERNATIVES, 3), "the plan has alternatives of hp"),
         ("suggest", Setting(LISTS), "sampler=suggest needs a registered predictor"),
     ],
 )
