@@ -76,7 +76,8 @@ class Slot:
                 f"the tracking store is a file on {bench.host}",
                 where=socket.gethostname(),
                 rule="workers on other machines need a store that answers on the network",
-                fix="mlflow run . -e server starts one; MLFLOW_TRACKING_URI=http://HOST:PORT for the sweep",
+                fix="mlflow run . -e server starts one; MLFLOW_TRACKING_URI=http://HOST:PORT for the sweep "
+                "(docs/server.md tells how other machines reach it)",
             )
         settle(bench.placement.freight, fetch, cache_folder() / "carried")
         self._executor = ProcessExecutor(

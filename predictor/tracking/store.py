@@ -52,27 +52,11 @@ def connect(uri: str | None = None) -> str:
 
 
 def is_local_store(uri: str) -> bool:
-    """Whether a store is a file, which processes on other machines cannot use."""
-    return "://" not in uri or uri.startswith(("sqlite", "file:"))
+    """Whether a store is a file, which processes on other machines cannot use.
 
-
-def refuse_local_store(uri: str) -> None:
-    """Make sure that processes on other machines can reach the store; an SQLite file is on one machine alone.
-
-    A file on a network disk is refused too: SQLite's locks do not hold there.
-
-    Raises:
-        ConfigError: they cannot; with the command that starts a server.
+    On a network disk they could open it, but SQLite's locks do not hold there.
     """
-    if not is_local_store(uri):
-        return
-    raise ConfigError(
-        "workers on other machines cannot use a store that is a file",
-        where=f"tracking URI {uri}",
-        rule="their store is a server, http(s)://HOST:PORT, or a database server, postgresql://…",
-        fix="mlflow run . -e server --env-manager local -P folder=server -P port=5000, and set MLFLOW_TRACKING_URI as "
-        "it says; docs/server.md tells how other machines reach it",
-    )
+    return "://" not in uri or uri.startswith(("sqlite", "file:"))
 
 
 def store_identity(uri: str) -> str:
