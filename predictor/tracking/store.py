@@ -13,7 +13,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from predictor.errors import ConfigError, TrackingError
+from predictor.errors import TrackingError
 from predictor.masking import cause, masked
 
 DEFAULT_URI = "sqlite:///mlflow.db"
