@@ -84,13 +84,15 @@ class Task(Protocol):
     - `fields`: name of a field in the files → the name by which formats know it.
     - `fitted(train, evaluation)`: the task that knows these rows, and the rows as it wants them; what is wrong with
       them as a whole it says here, before anything is loaded.
+    - `learn_from(train, evaluations)`: the task that knows what these training rows have and the rows to be evaluated
+      must not have besides (classes); asked when the parts are made, whatever they are made from.
     - `settled(train, evaluation)`: settings that say what it finds in the rows, for fine-tunes on parts of them.
     - `found()`: what it has found in its rows, as JSON values, and `with_found(found)`: the task that knows that
       without the rows. It is kept beside the weights, for who asks the model later.
     - `wants(example, generated)`: the :class:`Wanted` of a question, and `score_heard(answers, examples, heard)`: as
       `score`, with what was heard besides. The headline does not depend on it, unless `headline_is_heard` is true.
     - `numbers(examples)` and `floor_scores(predicted, examples)`: what a ridge on embeddings and lengths is fitted to,
-      and the scores of what it says.
+      and the scores of what it says; or `with_floor(scores, train, scored)`: the scores with a floor of the task's own.
     - `learns_every_turn = True`: the assistant's earlier turns are learnt as the last one is.
     - what :class:`ReadsReferences` has.
     """
