@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from peft import LoraConfig, get_peft_model
 
+from benchmarks.tiny import qa_rows
 from predictor.errors import ConfigError, DataError
+from predictor.evaluation.choices import ChoiceItem, choose
 from predictor.evaluation.harness import run_harness
 from predictor.evaluation.originals import Original, read_originals
+from predictor.evaluation.pair import Pair
 from predictor.evaluation.settings import ENGLISH, Comparison
+from predictor.models.base_model import load_base_model
+from predictor.models.device import detect
 
 ARC = Original("lm_eval-arc", "lm_eval", "arc")
 
@@ -74,3 +82,25 @@ def test_what_it_cannot_do_is_one_error(monkeypatch: pytest.MonkeyPatch, answer:
     install(monkeypatch, answer)
     with pytest.raises(DataError, match=message):
         run_harness(FakePair(), ARC, 0)  # type: ignore[arg-type]
+
+
+def test_the_harness_itself_hears_what_we_hear(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("lm_eval", reason="the extra 'harness' is not installed")
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    base = load_base_model(str(tiny_base), detect())
+    pair = Pair(base, get_peft_model(base.model, LoraConfig(task_type="CAUSAL_LM", r=4, init_lora_weights=False)))
+    names = [name for name, _, _ in qa_rows(12)]
+    rows = [(f"Who is number {i}?", names[i], names[i - 1], i % 2) for i in range(12)]
+    lines = ["question,a,b,right", *(",".join(map(json.dumps, row)) for row in rows)]
+    (tmp_path / "who.csv").write_text("\n".join(lines))
+    task = {
+        "task": "who", "dataset_path": "csv", "dataset_kwargs": {"data_files": {"test": str(tmp_path / "who.csv")}},
+        "test_split": "test", "output_type": "multiple_choice", "doc_to_text": "Question: {{question}}\nAnswer:",
+        "doc_to_choice": "{{[a, b]}}", "doc_to_target": "right", "metric_list": [{"metric": "acc_norm"}],
+    }  # fmt: skip
+    (tmp_path / "who.yaml").write_text(json.dumps(task))
+    found = run_harness(pair, Original("lm_eval-who", "lm_eval", str(tmp_path / "who.yaml")), 0)
+    items = [ChoiceItem(str(i), "", question, (a, b), right) for i, (question, a, b, right) in enumerate(rows)]
+    ours = choose(pair, items, chat=False)
+    assert (found.score.base, found.score.tuned) == (ours.base.mean(), ours.tuned.mean())
+    assert found.score.n == 12
