@@ -103,8 +103,10 @@ def check_prompt(prompt: str) -> None:
 
     try:
         named = {name for _, name, _, _ in Formatter().parse(prompt) if name is not None}
-    except ValueError:
-        named = {"a brace that is not closed"}
+        if named <= set(PARTS):
+            prompt.format(**dict.fromkeys(PARTS, ""))
+    except (ValueError, LookupError, AttributeError) as error:
+        named = {f"something that Python cannot fill in ({error})"}
     if "answer" not in named or not named <= set(PARTS):
         raise ConfigError(
             f"the prompt names {', '.join(sorted(named)) or 'nothing'}",

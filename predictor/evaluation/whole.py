@@ -116,7 +116,7 @@ def evaluate_pair(
         verdict=verdict,
         rule=rule,
         advice=advise(subject.facts, task, lost_beyond(measured, limit), overfitting, divergence),
-        notes=(*(_left_out(original) for original in originals if original.left_out), *_told(judged)),
+        notes=(*(_left_out(original) for original in originals if original.left_out), *_told(judged, open_judge)),
         seeds=dict(subject.seeds),
         curves={key: tuple(points) for key, points in subject.curves.items()},
     )
@@ -124,8 +124,10 @@ def evaluate_pair(
     return result, table
 
 
-def _told(judged: Judged | None) -> tuple[str, ...]:
-    return (judged.note,) if judged is not None else ()
+def _told(judged: Judged | None, asked: OpenJudge | None) -> tuple[str, ...]:
+    if judged is not None:
+        return (judged.note,)
+    return ("the judge had nothing to mark: no question of the task was asked",) if asked is not None else ()
 
 
 def _left_out(original: Original) -> str:

@@ -76,8 +76,9 @@ def test_a_judge_is_worth_how_often_it_tells_right_from_wrong():
 
 @pytest.mark.parametrize(
     ("prompt", "named"),
-    [("How good?", "nothing"), ("{answer} {score}", "answer, score"), ("{answer} {", "a brace that is not closed"),
-     ("{question}", "question"), ("{} {answer}", "answer")],
+    [("How good?", "nothing"), ("{answer} {score}", "answer, score"), ("{answer} {", "cannot fill in"),
+     ("{question}", "question"), ("{} {answer}", "answer"),
+     ("{answer:>{width}}", "cannot fill in"), ("{answer!x}", "cannot fill in")],
 )  # fmt: skip
 def test_prompts_that_cannot_be_put(prompt: str, named: str):
     with pytest.raises(ConfigError, match=named):

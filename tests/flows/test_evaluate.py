@@ -278,6 +278,11 @@ def test_a_judge_marks_both_models_answers(folder: Path, tiny_base: Path, tuned,
     assert alone.verdict == results[0].evaluated[0].verdict
 
 
+def test_a_judge_without_a_task_says_so(folder: Path, adapter: Path, tiny_base: Path):
+    found = evaluate(asked(folder, adapter=str(adapter), judge=str(tiny_base)), experiment="alone").evaluated[0]
+    assert found.notes[-1] == "the judge had nothing to mark: no question of the task was asked"
+
+
 def test_a_judge_that_is_none_is_told_before_anything_is_measured(folder: Path, tuned):
     with pytest.raises(ModelError, match="absent"):
         evaluate(asked(folder, run_id=tuned[1].run_id, judge="./absent"))
