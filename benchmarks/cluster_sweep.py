@@ -31,10 +31,9 @@ environment.quiet_libraries()
 
 from mlflow import MlflowClient  # noqa: E402
 
-from benchmarks.kill_sweep import table  # noqa: E402
+from benchmarks.kill_sweep import start, table  # noqa: E402
 from predictor.tracking import connect, read_records  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent
 WORKERS = 2
 SEEDS = range(1, 21)
 RATES = (5e-3, 2e-3)
@@ -55,18 +54,9 @@ def write_plan(folder: Path) -> Path:
     return folder / "plan.yaml"
 
 
-def start(plan: Path, experiment: str, engine: Sequence[str]) -> subprocess.Popen[bytes]:
-    """A sweep as a user starts it."""
-    command = [sys.executable, "-m", "entrypoints.sweep", "--plan", str(plan), "--workers", str(WORKERS)]
-    command += ["--threads", "1", "--retries", "9", *engine]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_EXPERIMENT_NAME": experiment}
-    with (plan.parent / f"{experiment}.log").open("ab") as log:
-        return subprocess.Popen(command, cwd=plan.parent, env=variables, stdout=log, stderr=log, start_new_session=True)
-
-
-def finish(process: subprocess.Popen[bytes], plan: Path, experiment: str) -> None:
-    log = plan.parent / f"{experiment}.log"
-    assert process.wait(3600) == 0, log.read_text(errors="replace")[-3000:]
+def finish(process: subprocess.Popen[bytes], plan: Path) -> None:
+    """Wait until it has ended well."""
+    assert process.wait(3600) == 0, (plan.parent / "log").read_text(errors="replace")[-3000:]
 
 
 def rate(experiment: str, uri: str) -> float:
@@ -118,7 +108,7 @@ def under_fire(
 ) -> Counter[str]:
     """Carry the plan out; each act is done once, when its share of the runs is complete, the last by four fifths."""
     done: Counter[str] = Counter()
-    process = start(plan, experiment, engine)
+    process = start(plan, experiment, *engine)
     left = list(acts)
     while process.poll() is None:
         time.sleep(0.5)
@@ -128,11 +118,11 @@ def under_fire(
             if name == "sweep killed":
                 process.kill()
                 process.wait()
-                process = start(plan, experiment, engine)
+                process = start(plan, experiment, *engine)
                 done[name] += 1
             else:
                 done[name] += act()
-    finish(process, plan, experiment)
+    finish(process, plan)
     return done
 
 
@@ -149,9 +139,9 @@ def on_ray(plan: Path, uri: str, expected: dict[str, str], rng: Random) -> None:
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     nodes: list[Any] = [cluster.add_node(num_cpus=1) for _ in range(WORKERS)]
-    engine = ["--executor", "ray", "--address", cluster.address]
+    engine = ["--retries", "9", "--executor", "ray", "--address", cluster.address]
     try:
-        finish(start(plan, "ray", engine), plan, "ray")
+        finish(start(plan, "ray", *engine), plan)
         print(f"ray: {check('ray', uri, expected)}, {rate('ray', uri):.1f} a minute", flush=True)
 
         def lose() -> int:
@@ -172,8 +162,8 @@ def on_ray(plan: Path, uri: str, expected: dict[str, str], rng: Random) -> None:
 
 def on_slurm(plan: Path, uri: str, expected: dict[str, str], rng: Random) -> None:
     """Submitit's local engine: its jobs are processes of this machine."""
-    engine = ["--executor", "slurm", "--address", "local"]
-    finish(start(plan, "submitit", engine), plan, "submitit")
+    engine = ["--retries", "9", "--executor", "slurm", "--address", "local"]
+    finish(start(plan, "submitit", *engine), plan)
     print(f"submitit: {check('submitit', uri, expected)}, {rate('submitit', uri):.1f} a minute", flush=True)
 
     def kill() -> int:
@@ -203,13 +193,13 @@ def main(engines: Sequence[str]) -> None:
         folder = Path(name)
         uri = os.environ["MLFLOW_TRACKING_URI"] = connect(f"sqlite:///{folder}/mlflow.db")
         plan = write_plan(folder)
-        finish(start(plan, "processes", []), plan, "processes")
+        finish(start(plan, "processes"), plan)
         print(f"processes: {check('processes', uri, {})}, {rate('processes', uri):.1f} a minute", flush=True)
         expected = table("processes", uri)
         for engine, run in (("ray", on_ray), ("slurm", on_slurm)):
             if engine in engines:
                 run(plan, uri, expected, rng)
-        finish(start(plan, "processes again", []), plan, "processes again")
+        finish(start(plan, "processes again"), plan)
         print(f"processes: {check('processes again', uri, expected)}, {rate('processes again', uri):.1f} a minute")
 
 

@@ -57,8 +57,19 @@ def write_plan(folder: Path) -> Path:
     return folder / "plan.yaml"
 
 
-def start(plan: Path, experiment: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "entrypoints.sweep", "--plan", str(plan), "--workers", "2", "--threads", "1"]
+def start(plan: Path, experiment: str, *flags: str) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-m",
+        "entrypoints.sweep",
+        "--plan",
+        str(plan),
+        "--workers",
+        "2",
+        "--threads",
+        "1",
+        *flags,
+    ]
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_EXPERIMENT_NAME": experiment}
     log = (plan.parent / "log").open("ab")
     return subprocess.Popen(command, cwd=plan.parent, env=variables, stdout=log, stderr=log, start_new_session=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -50,3 +50,8 @@ class Example:
     def answer(self) -> str:
         """The answer that is trained on; empty for an unanswerable question."""
         return self.answers[0] if self.answers else ""
+
+
+def transcript(turns: Sequence[Message]) -> str:
+    """A conversation as text for people, a line for each turn, with who says it."""
+    return "\n".join(f"{turn.role}: {turn.content}" for turn in turns)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from predictor.data.example import Example, Message
+from predictor.data.example import Example, Message, transcript
 from predictor.errors import ConfigError
 from predictor.evaluation.paired import Paired, paired
 from predictor.tasks.base import Task
@@ -112,6 +112,7 @@ def check_prompt(prompt: str) -> None:
             f"the prompt names {', '.join(sorted(named)) or 'nothing'}",
             where="-P judge_prompt",
             rule="{answer}, and if you like {question} and {reference}; a brace itself is written twice",
+            fix="-P judge_prompt='How good is {answer}, from 1 to 5?', or leave it out for the usual one",
         )
 
 
@@ -161,19 +162,19 @@ def _told(turns: Sequence[Message]) -> str:
     """A conversation as text; of one turn its content."""
     if len(turns) == 1:
         return turns[0].content
-    return "\n".join(f"{turn.role}: {turn.content}" for turn in turns)
+    return transcript(turns)
 
 
 def _marks(judge: Judge, prompts: Sequence[Message], on_batch: Callable[[int], None]) -> np.ndarray:
     from predictor.models.render import render_turns
+    from predictor.models.shape import context_length
     from predictor.probe.batching import pad_id_of
     from predictor.probe.forks import Fork, fork_sums
 
     tokenizer = judge.tokenizer
     ids = [render_turns([prompt], tokenizer) for prompt in prompts]
     endings = tokenizer(list(MARKS), add_special_tokens=False)["input_ids"]
-    config = judge.model.config.get_text_config()
-    room = int(getattr(config, "max_position_embeddings", None) or 1 << 40) - max(map(len, endings))
+    room = context_length(judge.model.config) - max(map(len, endings))
     places = [place for place, row in enumerate(ids) if 0 < len(row) <= room]
     found = np.full(len(ids), math.nan)
     losses = fork_sums(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from predictor.catalog import did_you_mean
 from predictor.config import LAB
@@ -121,8 +121,6 @@ def load_base_model(source: str, device: Device, quantization: Quantization | No
     import torch
     from transformers import AutoModelForCausalLM
 
-    from predictor.models.products import reduce_products
-
     tokenizer = load_tokenizer(source)
     if quantization is not None:
         quantization.require(device)
@@ -137,8 +135,21 @@ def load_base_model(source: str, device: Device, quantization: Quantization | No
         )
     except Exception as error:  # safetensors, torch and transformers each have their own family
         raise unloadable("weights", source, error) from error
+    return settled(source, model, tokenizer, device, quantization)
+
+
+def settled(
+    source: str,
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    device: Device,
+    quantization: Quantization | None = None,
+) -> BaseModel:
+    """A model that was read from its files, on the device, at rest, with the products that the device has."""
+    from predictor.models.products import reduce_products
+
     if quantization is None:
-        model.to(device.kind)  # type: ignore[arg-type]
+        model.to(device.kind)
         if device.bf16_products:
             reduce_products(model)
     else:

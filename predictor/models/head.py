@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from predictor.errors import ModelError
-from predictor.models.base_model import BaseModel, require_present, tokenizer_of, unloadable
+from predictor.models.base_model import BaseModel, require_present, settled, tokenizer_of, unloadable
 from predictor.models.device import Device
-from predictor.models.digests import model_digest, weights_digest
-from predictor.models.products import reduce_products
 from predictor.models.quantization import Quantization
 from predictor.models.shape import HEADS
 from predictor.probe.batching import pad_id_of
@@ -81,16 +79,7 @@ def load_classifier(
     _put_head(model, head, len(labels), source)
     # With it, transformers' own pooling finds the last token of a padded text.
     model.config.get_text_config().pad_token_id = model.config.pad_token_id = pad_id_of(tokenizer)
-    if quantization is None:
-        model.to(device.kind)
-        if device.bf16_products:
-            reduce_products(model)
-    else:
-        quantization.settle(model, device)
-    model.eval()
-    commit = getattr(model.config, "_commit_hash", None)
-    digests = weights_digest(source, commit), model_digest(source, commit)
-    return BaseModel(source, model, tokenizer, *digests, device, quantization)
+    return settled(source, model, tokenizer, device, quantization)
 
 
 def reader_tokenizer(source: str) -> PreTrainedTokenizerBase:

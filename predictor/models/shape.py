@@ -13,6 +13,11 @@ def text_config(config: Any) -> Any:
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
+def context_length(config: Any) -> int:
+    """Tokens of prompt and answer that a model can hold; a very large number where its configuration does not say."""
+    return int(getattr(text_config(config), "max_position_embeddings", None) or 1 << 40)
+
+
 def query_width(config: Any) -> int:
     """Values of one token's queries in one layer."""
     return _head_width(config) * int(config.num_attention_heads)

@@ -34,15 +34,19 @@ def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-def padded(rows: Sequence[Sequence[int]], pad_id: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask padded on the right, shape (rows, longest row)."""
+def padded(
+    rows: Sequence[Sequence[int]], pad_id: int, device: Any, *, left: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and attention mask, padded on the right or left, shape (rows, longest row)."""
     import torch
 
-    ids = torch.full((len(rows), max(map(len, rows))), pad_id, dtype=torch.long)
+    width = max(map(len, rows))
+    ids = torch.full((len(rows), width), pad_id, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for place, row in enumerate(rows):
-        ids[place, : len(row)] = torch.tensor(row, dtype=torch.long)
-        mask[place, : len(row)] = 1
+        filled = slice(width - len(row), width) if left else slice(len(row))
+        ids[place, filled] = torch.tensor(row, dtype=torch.long)
+        mask[place, filled] = 1
     return ids.to(device), mask.to(device)
 
 

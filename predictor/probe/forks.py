@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
-from predictor.probe.batching import tokens_of_a_pass
+from predictor.probe.batching import padded, tokens_of_a_pass
 from predictor.probe.scoring import at_rest, nll, numbers
-
-if TYPE_CHECKING:
-    import torch
 
 _HEADS: Final = 16
 """Heads of one batch at most: they share a width, and longer batches save no time."""
@@ -93,45 +90,32 @@ def _of_batch(model: Any, forks: Sequence[Fork], pad_id: int) -> list[np.ndarray
     import torch
 
     device = next(model.parameters()).device
-    ids, mask = _padded([fork.head for fork in forks], pad_id, left=True)
+    ids, mask = padded([fork.head for fork in forks], pad_id, device, left=True)
     positions = (mask.cumsum(1) - 1).clamp_(min=0)
     read = model(
-        input_ids=ids.to(device),
-        attention_mask=mask.to(device),
-        position_ids=positions.to(device),
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
         use_cache=True,
         logits_to_keep=1,
     )
-    owner = torch.tensor([number for number, fork in enumerate(forks) for _ in fork.tails])
+    owner = torch.tensor([number for number, fork in enumerate(forks) for _ in fork.tails], device=device)
     tails = [tail for fork in forks for tail in fork.tails]
-    own, own_mask = _padded(tails, pad_id, left=False)
-    first = numbers(nll(read.logits[:, -1].float()[owner.to(device)], own[:, 0].to(device)))
+    own, own_mask = padded(tails, pad_id, device)
+    first = numbers(nll(read.logits[:, -1].float()[owner], own[:, 0]))
     if own.shape[1] == 1:
         return [loss[None] for loss in first]
     cache = read.past_key_values
-    cache.batch_select_indices(owner.to(device))
+    cache.batch_select_indices(owner)
     begins = mask.sum(1)[owner][:, None]
     logits = model(
-        input_ids=own[:, :-1].to(device),
-        attention_mask=torch.cat([mask[owner], own_mask[:, :-1]], dim=1).to(device),
-        position_ids=(begins + torch.arange(own.shape[1] - 1)[None]).to(device),
+        input_ids=own[:, :-1],
+        attention_mask=torch.cat([mask[owner], own_mask[:, :-1]], dim=1),
+        position_ids=begins + torch.arange(own.shape[1] - 1, device=device),
         past_key_values=cache,
         use_cache=True,
     ).logits
     counted = own_mask[:, 1:].bool()
-    later = numbers(nll(logits[counted.to(device)].float(), own[:, 1:][counted].to(device)))
+    later = numbers(nll(logits[counted].float(), own[:, 1:][counted]))
     ends = np.cumsum([len(tail) - 1 for tail in tails])[:-1]
     return [np.concatenate(pair) for pair in zip(first[:, None], np.split(later, ends), strict=True)]
-
-
-def _padded(rows: Sequence[Sequence[int]], pad_id: int, *, left: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    import torch
-
-    width = max(map(len, rows))
-    ids = torch.full((len(rows), width), pad_id, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for number, row in enumerate(rows):
-        place = slice(width - len(row), width) if left else slice(0, len(row))
-        ids[number, place] = torch.tensor(list(row), dtype=torch.long)
-        mask[number, place] = 1
-    return ids, mask

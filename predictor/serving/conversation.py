@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from predictor.config import LAB, check, coerce, known_parameter, own_parameters, param
-from predictor.data.example import Message
+from predictor.data.example import Message, transcript
 from predictor.errors import PredictorError
 from predictor.models.generate import end_tokens
 from predictor.models.render import render_turns
 from predictor.models.sampling import RowSampler, Sampling
+from predictor.models.shape import context_length
 from predictor.serving.opening import Opened
-from predictor.serving.writing import context_length
 
 HELP: Final = """\
 /reset              forget the conversation; settings and system turn stay
@@ -99,7 +99,7 @@ class Conversation:
 
     def _fitting(self) -> list[int] | None:
         """The prompt as token ids, with as many of the latest turns as fit; None when not even the last one does."""
-        room = context_length(self.opened) - self.config.max_new_tokens
+        room = context_length(self.opened.base.model.config) - self.config.max_new_tokens
         for begin in range(0, len(self.turns), 2):
             ids = render_turns([*self._system(), *self.turns[begin:]], self.opened.base.tokenizer)
             if len(ids) <= room:
@@ -157,7 +157,7 @@ class Conversation:
             settings = {n: v for n, v in dataclasses.asdict(self.config).items() if n not in _UNSET}
             self.note("\n".join(f"{name} {value}" for name, value in settings.items()))
         elif command == "/history":
-            self.note("\n".join(f"{turn.role}: {turn.content}" for turn in [*self._system(), *self.turns]) or "nothing")
+            self.note(transcript([*self._system(), *self.turns]) or "nothing")
         else:
             self.note(HELP if command == "/help" else f"unknown command {command}\n{HELP}")
 

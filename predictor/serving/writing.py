@@ -14,6 +14,7 @@ from predictor.errors import ModelError
 from predictor.models.generate import generate
 from predictor.models.render import render_turns
 from predictor.models.sampling import Sampling
+from predictor.models.shape import context_length
 from predictor.progress import Progress
 from predictor.serving.opening import Opened
 from predictor.serving.questions import Question
@@ -120,7 +121,7 @@ def rendered(
     """
     if opened.classifier is not None:
         raise other_kind(f"{opened.name} says classes, and the model before it writes answers")
-    tokenizer, room = opened.base.tokenizer, context_length(opened)
+    tokenizer, room = opened.base.tokenizer, context_length(opened.base.model.config)
     found: dict[str, list[list[int]]] = {}
     refused: dict[str, Rejection] = {}
     for key, of_question in prompts.items():
@@ -137,12 +138,6 @@ def rendered(
         else:
             found[key] = ids
     return found, refused
-
-
-def context_length(opened: Opened) -> int:
-    """Tokens of prompt and answer that a model can hold; a very large number where its configuration does not say."""
-    config = opened.base.model.config.get_text_config()
-    return int(getattr(config, "max_position_embeddings", None) or 1 << 40)
 
 
 def refusal(question: Question, opened: Opened, code: str, expected: str, found: str) -> Rejection:

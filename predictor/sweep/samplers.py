@@ -165,6 +165,7 @@ class TpeSampler:
                 else "the plan has alternatives of hp",
                 where="-P sampler=tpe",
                 rule="one mapping, such as hp: {learning_rate: …}",
+                fix="-P sampler=random",
             )
         [self._space] = self._plan.spaces
         optuna.logging.set_verbosity(optuna.logging.WARNING)
