@@ -89,7 +89,7 @@ def choose(
     ]
     pad = pad_id_of(tokenizer)
     with pair.untuned() as model:
-        base = fork_sums(model, rows, pad_id=pad, on_batch=on_batch)
+        base = pair.base_sums(model, rows, pad_id=pad, on_batch=on_batch)
     tuned = fork_sums(pair.tuned, rows, pad_id=pad, on_batch=on_batch)
     sizes = [np.array([len(choice.encode("utf-8")) for choice in item.choices]) for item in items]
     right = np.array([item.right for item in items])

@@ -82,7 +82,7 @@ def ask(pair: Pair, task: Task, examples: Sequence[Example], progress: Progress 
     from predictor.models.answers import evaluate
 
     with pair.untuned() as model:
-        base = evaluate(model, pair.base, task, examples, progress)
+        base = evaluate(model, pair.base, task, examples, progress, write=pair.base_answers)
     tuned = evaluate(pair.tuned, pair.base, task, examples, progress)
     writes = pair.tuned.get_output_embeddings() is not None
     sequels = _answer_sequels(pair, task, examples) if writes else []
@@ -221,7 +221,7 @@ def _chats(pair: Pair, original: Original, generations: int) -> OriginalResult:
     for name in ("base", "tuned"):
         if name == "base":
             with pair.untuned() as model:
-                ids = generate(model, tokenizer, prompts, max_new_tokens=_ANSWER_TOKENS)
+                ids = pair.base_answers(model, tokenizer, prompts, max_new_tokens=_ANSWER_TOKENS)
         else:
             ids = generate(pair.tuned, tokenizer, prompts, max_new_tokens=_ANSWER_TOKENS)
         answers = [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from predictor.errors import ModelError
+from predictor.evaluation.memory import Memory
 
 if TYPE_CHECKING:
     from predictor.models.base_model import BaseModel
+    from predictor.probe.forks import Fork
 
 ADAPTER_CONFIG: Final = "adapter_config.json"
 ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
@@ -25,10 +29,12 @@ class Pair:
     Attributes:
         base: with tokenizer, device and digests.
         tuned: a PEFT model around the base, or a model of its own.
+        memory: of what the base said before; None asks it anew.
     """
 
     base: BaseModel
     tuned: Any
+    memory: Memory | None = None
 
     @property
     def is_adapter(self) -> bool:
@@ -44,17 +50,64 @@ class Pair:
         else:
             yield self.base.model
 
+    def base_answers(
+        self,
+        model: Any,
+        tokenizer: Any,
+        prompts: Sequence[list[int]],
+        *,
+        max_new_tokens: int,
+        on_batch: Callable[[int], None] = lambda rows: None,
+    ) -> list[list[int]]:
+        """As :func:`~predictor.models.generate.generate` of the base, which need not be asked the same twice."""
+        from predictor.models.generate import generate
 
-def load_pair(base: BaseModel, folder: Path) -> Pair:
+        def compute() -> list[list[int]]:
+            return generate(model, tokenizer, prompts, max_new_tokens=max_new_tokens, on_batch=on_batch)
+
+        asked = {"prompts": list(prompts), "max_new_tokens": max_new_tokens}
+        return self._recalled(asked, len(prompts), compute, on_batch)
+
+    def base_sums(
+        self, model: Any, forks: Sequence[Fork], *, pad_id: int, on_batch: Callable[[int], None] = lambda forks: None
+    ) -> list[np.ndarray]:
+        """As :func:`~predictor.probe.forks.fork_sums` of the base, which need not be asked the same twice."""
+        from predictor.probe.forks import fork_sums
+
+        def compute() -> list[list[float]]:
+            return [sums.tolist() for sums in fork_sums(model, forks, pad_id=pad_id, on_batch=on_batch)]
+
+        asked = {"forks": [[list(fork.head), *map(list, fork.tails)] for fork in forks]}
+        return [np.array(row) for row in self._recalled(asked, len(forks), compute, on_batch)]
+
+    def _recalled(
+        self,
+        asked: Mapping[str, Any],
+        count: int,
+        compute: Callable[[], list[list[Any]]],
+        on_batch: Callable[[int], None],
+    ) -> list[list[Any]]:
+        if self.memory is None:
+            return compute()
+        rows, known = self.memory.recall(asked, compute)
+        if known:
+            on_batch(count)
+        return rows
+
+
+def load_pair(base: BaseModel, folder: Path, memory: Memory | None = None) -> Pair:
     """The pair of a base model and a fine-tune's folder: an adapter of peft, or a whole model.
+
+    Args:
+        memory: of what the base said before.
 
     Raises:
         ModelError: files are missing or damaged, or the fine-tune is of another base.
     """
     if (folder / ADAPTER_CONFIG).is_file() or (folder / ADAPTER_WEIGHTS).is_file():
-        return Pair(base, _with_adapter(base, folder))
+        return Pair(base, _with_adapter(base, folder), memory)
     if (folder / "config.json").is_file():
-        return Pair(base, _whole_model(base, folder))
+        return Pair(base, _whole_model(base, folder), memory)
     raise ModelError(
         "the folder holds neither an adapter nor a model" if folder.is_dir() else "the folder does not exist",
         where=str(folder),

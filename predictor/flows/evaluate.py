@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from predictor.cache import cache_folder
 from predictor.config import Chosen, Sectioned, check, choice, param, section, split_list
 from predictor.errors import ConfigError, in_one_line
 from predictor.evaluation.settings import Comparison
@@ -155,6 +156,7 @@ def evaluate_after(
 def _evaluate(
     config: EvaluateConfig, progress: Progress, folder: Path, experiment: str | None, tracking_uri: str | None
 ) -> EvaluateResult:
+    from predictor.evaluation.memory import Memory
     from predictor.evaluation.originals import read_originals
     from predictor.evaluation.pair import load_pair
     from predictor.evaluation.settings import defaults_of
@@ -164,7 +166,7 @@ def _evaluate(
     from predictor.report.evaluation_files import write_evaluation
     from predictor.tracking import tracked_run
     from predictor.tracking.evaluated import read_finetune, weights_of, write_back
-    from predictor.trial.evaluated import learnt, same_base
+    from predictor.trial.evaluated import answers_depend_on, learnt, same_base
     from predictor.trial.sources import dataset_source, ready_base
 
     asked = config.finetuned
@@ -188,7 +190,9 @@ def _evaluate(
         try:
             if run is not None:
                 same_base(run.record, loan.base.digest, base_model)
-            pair = load_pair(loan.base, weights or Path(asked.adapter or asked.model).expanduser())
+            parts = answers_depend_on(loan.base)
+            memory = Memory(cache_folder() / "base_answers", parts) if parts else None
+            pair = load_pair(loan.base, weights or Path(asked.adapter or asked.model).expanduser(), memory)
             judge = _judge(settings, base_model, pair, progress)
             result, table = evaluate_pair(pair, subject, originals, settings, progress, judge)
         finally:

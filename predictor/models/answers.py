@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -63,6 +63,7 @@ def evaluate(
     progress: Progress = SILENT,
     *,
     headline_only: bool = False,
+    write: Callable[..., list[list[int]]] = generate,
 ) -> Evaluation:
     """Greedy answers of `model` (the base or a tuned one) to each example, scored by the task.
 
@@ -70,9 +71,10 @@ def evaluate(
 
     Args:
         headline_only: nothing else of the scores is looked at, so that a task hears no more than its headline needs.
+        write: has the signature of :func:`~predictor.models.generate.generate`, and what it does with these arguments.
     """
     prompts = render_prompts(examples, task, base.tokenizer)
-    ids = generate(
+    ids = write(
         model, base.tokenizer, prompts, max_new_tokens=task.max_new_tokens, on_batch=lambda rows: progress.advance(rows)
     )
     texts = base.tokenizer.batch_decode(ids, skip_special_tokens=True)

@@ -10,9 +10,12 @@ import numpy as np
 
 from predictor.data.example import Example
 from predictor.errors import ModelError
+from predictor.models.base_model import BaseModel
 from predictor.schema import RunRecord
 from predictor.trial.config import FinetuneConfig, config_of
+from predictor.trial.identity import code_revision
 from predictor.trial.materials import Materials
+from predictor.trial.measured import arithmetic, libraries
 
 
 def config_as_run(stored: Mapping[str, Any], said: Mapping[str, Any]) -> FinetuneConfig:
@@ -45,6 +48,19 @@ def same_base(record: RunRecord, digest: str, base_model: str) -> None:
             rule="a fine-tune is compared with the base that it was made of",
             fix=f"name the folder or hub id of that base with -P base_model=…; the run says {record.base_model}",
         )
+
+
+def answers_depend_on(base: BaseModel) -> dict[str, Any] | None:
+    """Everything that a base's answers depend on beside the prompts; None where it cannot be told from others."""
+    if base.model_digest == "unknown":
+        return None
+    return {
+        "model": base.model_digest,
+        "quantization": repr(base.quantization),
+        "arithmetic": arithmetic(base.device),
+        "code_revision": code_revision(),
+        "libraries": libraries(),
+    }
 
 
 def seed_noise(record: RunRecord, others: Iterable[RunRecord], headline: str) -> dict[str, float]:

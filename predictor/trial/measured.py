@@ -92,7 +92,7 @@ def _key(tier: str, task: Task, parts: Mapping[str, Any]) -> str | None:
             "code_revision": code_revision(),
             "foreign": foreign,
             "features": [name for name, entry in FEATURES if entry.tier == tier],
-            "libraries": _versions(),
+            "libraries": libraries(),
         }
     )
 
@@ -112,7 +112,8 @@ def _foreign_code(things: Iterable[Any]) -> list[str] | None:
 
 
 @functools.cache
-def _versions() -> dict[str, str]:
+def libraries() -> dict[str, str]:
+    """Versions of what computes."""
     found = {"python": sys.version.split()[0]}
     for name in _LIBRARIES:
         with contextlib.suppress(PackageNotFoundError):

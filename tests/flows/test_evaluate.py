@@ -129,6 +129,21 @@ def test_the_base_beside_itself_differs_in_nothing(folder: Path, tiny_base: Path
     assert result.overfitting.verdict == "none"
 
 
+def test_the_base_is_asked_the_same_once(folder: Path, tuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from predictor.models import generate as generating
+
+    monkeypatch.setenv("PREDICTOR_CACHE", str(tmp_path))
+    first = evaluate(asked(folder, run_id=tuned[1].run_id)).evaluated[0]
+    calls, generate = [], generating.generate
+    monkeypatch.setattr(generating, "generate", lambda *a, **k: calls.append(a) or generate(*a, **k))
+    kept = sorted((tmp_path / "base_answers").iterdir())
+    assert len(kept) == 5  # task, training rows, the other questions, chats, facts
+    again = evaluate(asked(folder, run_id=tuned[1].run_id)).evaluated[0]
+    assert len(calls) == 1  # the fine-tune's own chats
+    assert sorted((tmp_path / "base_answers").iterdir()) == kept
+    assert again.metrics() == pytest.approx(first.metrics(), nan_ok=True)
+
+
 def test_a_fine_tune_of_all_weights_and_an_evaluation_at_its_end(folder: Path, tiny_base: Path):
     (folder / "small.json").write_text(json.dumps({"original": f"text:{folder}/plain.txt", "knowledge": "none"}))
     config = small_config(tiny_base, folder, method="full", learning_rate=1e-2, tiers="static")
