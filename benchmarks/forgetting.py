@@ -56,9 +56,9 @@ def _smollm2(
     }  # fmt: skip
     alpaca = os.environ.get("PREDICTOR_REPLAY", str(Path(train).parent.parent / "alpaca" / "alpaca_en_demo.json"))
     ways = {
-        "full, high rate": {"method": "full", "learning_rate": 1e-4},
+        "full, high rate": {"method": "full", "learning_rate": 3e-4},
         "lora": {"method": "lora", "learning_rate": 1e-3, "lora_dropout": 0.0},
-        "full, 5 % replay": {"method": "full", "learning_rate": 1e-4, "replay": alpaca, "replay_share": 0.05},
+        "full, 5 % replay": {"method": "full", "learning_rate": 3e-4, "replay": alpaca, "replay_share": 0.05},
     }
     asked = {"questions": 200, **({"knowledge": knowledge} if knowledge else {})}
     overfit = {"dataset": f"slice:size=32:{train}", "epochs": 12.0, "learning_rate": 2e-3, "lora_dropout": 0.0}
