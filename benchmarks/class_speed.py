@@ -22,7 +22,7 @@ from transformers import Trainer, TrainingArguments, set_seed  # noqa: E402
 
 from benchmarks.interleaved import interleave, seconds  # noqa: E402
 from predictor.finetune.classes import Classes, labelled_dataset  # noqa: E402
-from predictor.finetune.heads import collated  # noqa: E402
+from predictor.finetune.heads import collated, few_widths  # noqa: E402
 from predictor.finetune.methods import METHODS  # noqa: E402
 from predictor.finetune.plan import plan_training  # noqa: E402
 from predictor.finetune.train import train  # noqa: E402
@@ -42,7 +42,8 @@ def main(folder: str, dataset: str, rows: int = 512, rounds: int = 3) -> None:
     learnt, hp, device = trial.rows, config.hyperparameters, detect()
     tokens = sum(row.length for row in learnt)
     labels, source = trial.labels, ready_base(folder, kind="any")
-    seen: list[torch.Tensor] = []
+    longest = max(row.length for row in learnt)
+    seen: list[list[int]] = []
 
     def fresh() -> Any:
         return load_classifier(source, device, labels, "mlp")
@@ -61,9 +62,8 @@ def main(folder: str, dataset: str, rows: int = 512, rounds: int = 3) -> None:
         pad_id = base.tokenizer.pad_token_id
 
         def collate(batch: Any) -> Any:
-            made = collated(batch, pad_id)
-            seen.append(made["attention_mask"])
-            return made
+            seen.append([len(row["input_ids"]) for row in batch])
+            return collated(batch, pad_id, longest=0)
 
         with tempfile.TemporaryDirectory() as temporary:
             arguments = TrainingArguments(
@@ -76,7 +76,8 @@ def main(folder: str, dataset: str, rows: int = 512, rounds: int = 3) -> None:
             return tokens / seconds(trainer.train)
 
     mine, theirs, ratio = interleave(ours, bare, rounds)
-    padding = 1 - sum(float(mask.sum()) for mask in seen) / sum(mask.numel() for mask in seen)
+    places = sum(len(batch) * min(longest, few_widths(max(batch))) for batch in seen)
+    padding = 1 - sum(map(sum, seen)) / places
     print(f"{len(learnt)} rows of {tokens / len(learnt):.0f} tokens on average, {torch.get_num_threads()} threads")
     print(f"ours {mine:.0f} tokens/s, bare Trainer {theirs:.0f} tokens/s, ratio {ratio:.2f}; padding {padding:.1%}")
 

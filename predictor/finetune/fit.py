@@ -60,6 +60,7 @@ def fit(
             hp,
             tokens=tokens,
             learnt=round(share * tokens),
+            longest=longest,
             dtype_bytes=2 if device.bf16 else 4,
             checkpointing=checkpointing,
             cpu=device.kind == "cpu",

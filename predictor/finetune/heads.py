@@ -62,7 +62,7 @@ class HeadTrainer(Trainer):
             the loss of the batch, a scalar.
         """
         self._total_train_tokens += int(inputs["attention_mask"].sum())
-        parts = divide(inputs, self._pass_tokens, whole=("labels",))
+        parts = divide(inputs, self._pass_tokens, whole=("labels",), width_of=few_widths)
         if num_items_in_batch is None:
             num_items_in_batch = (inputs["labels"] != IGNORED).sum() * self.current_gradient_accumulation_steps
         losses = [super(HeadTrainer, self).training_step(model, part, num_items_in_batch) for part in parts]
@@ -109,12 +109,12 @@ class HeadLearning:
         chosen = {name: value for name, value in told.items() if name in known}
         chosen["gradient_checkpointing"] = told["activation_checkpointing"]
         chosen["gradient_checkpointing_kwargs"] = told["activation_checkpointing_kwargs"]
-        pad_id = int(base.tokenizer.pad_token_id)
+        pad_id, longest = int(base.tokenizer.pad_token_id), max(row.length for row in rows)
         return {
             "args": TrainingArguments(**chosen),
             "train_dataset": headed_dataset(rows, self.learnt),
             "eval_dataset": headed_dataset(dev_rows, self.learnt) if dev_rows else None,
-            "data_collator": lambda batch: collated(batch, pad_id),
+            "data_collator": lambda batch: collated(batch, pad_id, longest),
             "dev_rows": dev_rows,
             "scores": self._scores,
         }
@@ -137,9 +137,26 @@ def headed_dataset(rows: Sequence[LabelledRow], learnt: Callable[[LabelledRow], 
     )
 
 
-def collated(batch: Sequence[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
-    """Rows padded on the right to the longest, with their mask and labels: (rows,) classes, or (rows, outputs)."""
-    width = max(len(row["input_ids"]) for row in batch)
+def few_widths(width: int) -> int:
+    """The next of the widths that batches have: at most a sixteenth more, so that there are sixteen to an octave.
+
+    Each width costs memory on a CPU: what oneDNN has compiled for it stays, and makes holes in the heap. MiniLM in 500
+    steps of 4 texts of up to 160 tokens grew from 1.4 to 2.0 GB with widths as they came, to 1.5 GB with these, where it
+    stayed; and from 3.7 to 7.5 GB in 870 steps of 16 texts of up to 256 tokens. Steps are as fast.
+    """
+    step = 1 << max(0, (width - 1).bit_length() - 5)
+    return -(-width // step) * step
+
+
+def collated(batch: Sequence[dict[str, Any]], pad_id: int, longest: int) -> dict[str, torch.Tensor]:
+    """Rows padded on the right, with their mask and labels: (rows,) classes, or (rows, outputs).
+
+    Args:
+        longest: tokens of the longest row of all, beyond which none is padded: it may be all that the model reads. 0
+            pads to the longest of these rows.
+    """
+    own = max(len(row["input_ids"]) for row in batch)
+    width = max(own, min(longest, few_widths(own)))
     ids = torch.full((len(batch), width), pad_id, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for place, row in enumerate(batch):

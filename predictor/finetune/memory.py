@@ -7,7 +7,7 @@ from typing import Any
 
 from predictor.finetune.methods import METHODS, Footprint
 from predictor.finetune.settings import Hyperparameters
-from predictor.models.shape import key_width, mlp_width, query_width, text_config
+from predictor.models.shape import attention_dropout, key_width, mlp_width, query_width, text_config
 
 _MARGIN = 1.1
 """Fragmentation and the CUDA context, as a factor."""
@@ -25,7 +25,11 @@ _MLP_TENSORS = 4
 """What autograd keeps of one Qwen2 layer for each token: about 30 bytes a hidden unit in 16 and in 32 bit alike (norms
 partly in float32, queries, keys, values, attention output), four tensors of the MLP's width (gate, up, activation,
 product), and the dropped-out input of each adapted module with its mask. Attention scores are never held by SDPA and
-flash attention. The counts come from autograd's saved tensors; a test repeats the count on a small model."""
+flash attention, but for those of which a part is dropped on a CPU. The counts come from autograd's saved tensors; tests
+repeat them on small models."""
+_DROPPED_SCORES = 3
+"""Of a head, where attention is dropped on a CPU: SDPA has no kernel for it there, and writes out for each pair of
+tokens the share, its mask and what is left, in float32."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ def estimate_memory(
     dtype_bytes: int,
     checkpointing: bool,
     learnt: int | None = None,
+    longest: int = 0,
     cpu: bool = False,
 ) -> MemoryEstimate:
     """Memory at the peak of a training step.
@@ -68,6 +73,7 @@ def estimate_memory(
         dtype_bytes: of one base weight: 2 for bfloat16, 4 for float32.
         checkpointing: with it, only each layer's input and one layer's activations are held.
         learnt: those of the tokens that are learnt; None means all.
+        longest: tokens of the longest row, which count where attention is written out.
         cpu: the device is a CPU, with another heap and another way to compute the loss.
     """
     config = text_config(config)
@@ -77,7 +83,7 @@ def estimate_memory(
     footprint = _footprint(config, hp)
     trained = footprint.parameters * config.num_hidden_layers + footprint.outside
     learnt = tokens if learnt is None else min(learnt, tokens)
-    layer = tokens * layer_bytes(config, hp, dtype_bytes)
+    layer = tokens * layer_bytes(config, hp, dtype_bytes, longest if cpu else 0)
     inputs = tokens * config.hidden_size * dtype_bytes * config.num_hidden_layers
     activations = inputs + layer if checkpointing else layer * config.num_hidden_layers
     hidden = tokens * config.hidden_size * 4
@@ -108,11 +114,16 @@ def estimate_memory(
     )
 
 
-def layer_bytes(config: Any, hp: Hyperparameters, dtype_bytes: int) -> float:
-    """Activations of one transformer layer that the backward pass needs, in bytes for each token."""
+def layer_bytes(config: Any, hp: Hyperparameters, dtype_bytes: int, longest: int = 0) -> float:
+    """Activations of one transformer layer that the backward pass needs, in bytes for each token.
+
+    Args:
+        longest: on a CPU, tokens of the longest row, each of which a token looks at; elsewhere nothing is kept of that.
+    """
     config = text_config(config)
     dropped = _footprint(config, hp).dropped_inputs * (dtype_bytes + 2)
-    return _HIDDEN_BYTES * config.hidden_size + _MLP_TENSORS * dtype_bytes * mlp_width(config) + dropped
+    scores = _DROPPED_SCORES * 4 * config.num_attention_heads * longest if attention_dropout(config) else 0
+    return _HIDDEN_BYTES * config.hidden_size + _MLP_TENSORS * dtype_bytes * mlp_width(config) + dropped + scores
 
 
 def _footprint(config: Any, hp: Hyperparameters) -> Footprint:

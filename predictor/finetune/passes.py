@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,13 +64,16 @@ class PassTrainer(SFTTrainer):
         return loss
 
 
-def divide(inputs: dict[str, Any], tokens: int, whole: Sequence[str] = ()) -> list[dict[str, Any]]:
+def divide(
+    inputs: dict[str, Any], tokens: int, whole: Sequence[str] = (), width_of: Callable[[int], int] = lambda width: width
+) -> list[dict[str, Any]]:
     """A batch that is padded on the right as batches of at most `tokens`, rows of like length together, longest first.
 
     One that fits, or has no padding to tell its rows' lengths by, stays as it is.
 
     Args:
         whole: names of what has no axis of tokens.
+        width_of: from the tokens of the longest row of a part to those that it is padded to, as far as there are any.
     """
     mask = inputs.get("attention_mask")
     if not tokens or mask is None or mask.numel() <= tokens:
@@ -81,8 +84,9 @@ def divide(inputs: dict[str, Any], tokens: int, whole: Sequence[str] = ()) -> li
     parts = []
     begin = 0
     while begin < len(sizes):
-        end = begin + max(1, tokens // max(1, sizes[begin]))
-        rows, width = order[begin:end], max(2, sizes[begin])
+        width = min(mask.shape[1], max(2, width_of(sizes[begin])))
+        end = begin + max(1, tokens // width)
+        rows = order[begin:end]
         cut = {name for name, value in inputs.items() if value.dim() > 1 and name not in whole}
         parts.append({n: value[rows, :width] if n in cut else value[rows] for n, value in inputs.items()})
         begin = end

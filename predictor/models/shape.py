@@ -28,6 +28,12 @@ def key_width(config: Any) -> int:
     return _head_width(config) * int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
 
 
+def attention_dropout(config: Any) -> float:
+    """The share of attention that is dropped in training; encoders of BERT's kind drop some unless they say not to."""
+    names = ("attention_probs_dropout_prob", "attention_dropout")
+    return next((float(value) for name in names if (value := getattr(config, name, None)) is not None), 0.0)
+
+
 def mlp_width(config: Any) -> int:
     """Hidden units of one layer's MLP. Older kinds of models (GPT-2) mean four times the hidden width."""
     return int(getattr(config, "intermediate_size", None) or 4 * config.hidden_size)

@@ -11,8 +11,9 @@ import torch
 from benchmarks.tiny import labelled_rows, write_encoder
 from predictor.finetune.checkpoints import Checkpoints
 from predictor.finetune.classes import Classes, ClassTrainer, balanced_weights
-from predictor.finetune.heads import collated
+from predictor.finetune.heads import collated, few_widths
 from predictor.finetune.learning import Learning
+from predictor.finetune.passes import divide
 from predictor.finetune.plan import plan_training
 from predictor.finetune.settings import Hyperparameters, hyperparameters
 from predictor.finetune.train import Tuned, train
@@ -105,7 +106,7 @@ def test_classes_weigh_as_if_all_had_as_many_rows():
 
 def test_the_loss_is_the_weighted_cross_entropy_by_rows(encoder: str):
     base = load_classifier(encoder, detect(), LABELS, "linear")
-    batch = collated([{"input_ids": [2, 5, 3], "labels": 0}, {"input_ids": [2, 6, 7, 3], "labels": 1}], 0)
+    batch = collated([{"input_ids": [2, 5, 3], "labels": 0}, {"input_ids": [2, 6, 7, 3], "labels": 1}], 0, 4)
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
     trainer = ClassTrainer.__new__(ClassTrainer)
     trainer._weights = torch.tensor([0.5, 1.5])
@@ -113,6 +114,20 @@ def test_the_loss_is_the_weighted_cross_entropy_by_rows(encoder: str):
     scores = base.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
     each = torch.nn.functional.cross_entropy(scores, batch["labels"], reduction="none")
     assert float(found.detach()) == pytest.approx(float((0.5 * each[0] + 1.5 * each[1]).detach()) / 2, rel=1e-5)
+
+
+def test_batches_have_few_widths_and_little_padding():
+    widths = range(1, 2049)
+    assert all(width <= few_widths(width) <= width * 17 / 16 for width in widths)
+    assert [few_widths(few_widths(width)) for width in widths] == [few_widths(width) for width in widths]
+    assert len({few_widths(width) for width in widths if 256 < width <= 512}) == 16
+    rows = [{"input_ids": [1] * length, "labels": 0} for length in (257, 300)]
+    for longest, width in ((512, 304), (301, 301), (0, 300)):
+        assert collated(rows, 0, longest)["input_ids"].shape == (2, width)
+    assert collated(rows, 0, 512)["attention_mask"].sum(1).tolist() == [257, 300]
+    padded = collated(rows, 0, 512)
+    [first, second] = divide(padded, 310, whole=("labels",), width_of=few_widths)
+    assert [first["input_ids"].shape, second["input_ids"].shape] == [(1, 304), (1, 272)]
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "loss", None])

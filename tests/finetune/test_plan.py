@@ -130,6 +130,24 @@ def test_full_estimate_counts_what_is_trained(tiny_base):
     assert estimate.trained_parameters == trained
 
 
+def kept_bytes(model, length: int, **more: object) -> int:
+    """What autograd keeps of two rows for the backward pass, beside the weights."""
+    import torch
+
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    storages: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            storages[storage.data_ptr()] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        _graph = model(input_ids=torch.ones(2, length, dtype=torch.long), **more).logits
+        return sum(storage.nbytes() for storage in storages.values())
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 @pytest.mark.parametrize("dtype_bytes", [2, 4])
 def test_activation_estimate_is_what_autograd_keeps(dropout: float, dtype_bytes: int):
@@ -149,23 +167,39 @@ def test_activation_estimate_is_what_autograd_keeps(dropout: float, dtype_bytes:
             num_key_value_heads=1,
         )  # fmt: skip
         model = apply(Qwen2ForCausalLM(config).to(dtype), hp).train()
-        weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
-        storages: dict[int, torch.UntypedStorage] = {}
-
-        def keep(tensor: torch.Tensor) -> torch.Tensor:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in weights:
-                storages[storage.data_ptr()] = storage
-            return tensor
-
         mixed = torch.autocast("cpu", dtype=torch.bfloat16) if dtype_bytes == 2 else contextlib.nullcontext()
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), mixed:
-            _graph = model(input_ids=torch.ones(2, 32, dtype=torch.long), use_cache=False, logits_to_keep=1).logits
-            return sum(storage.nbytes() for storage in storages.values())
+        with mixed:
+            return kept_bytes(model, 32, use_cache=False, logits_to_keep=1)
 
     measured = (kept(3) - kept(1)) / 2 / 64  # bytes for each token of one layer
     config = Qwen2Config(hidden_size=128, intermediate_size=676, num_attention_heads=4, num_key_value_heads=1)
     assert layer_bytes(config, hp, dtype_bytes) == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize("dropped", [0.0, 0.1])
+def test_attention_that_is_dropped_on_a_cpu_is_written_out(dropped: float):
+    from transformers import BertConfig, BertForSequenceClassification
+
+    from predictor.finetune.memory import layer_bytes
+
+    def config(layers: int) -> BertConfig:
+        return BertConfig(
+            vocab_size=64, hidden_size=64, intermediate_size=128, num_hidden_layers=layers, num_attention_heads=8,
+            attention_probs_dropout_prob=dropped,
+        )  # fmt: skip
+
+    def kept(layers: int, length: int) -> float:
+        return kept_bytes(BertForSequenceClassification(config(layers)).train(), length)
+
+    def of_a_token(length: int) -> float:
+        return (kept(3, length) - kept(1, length)) / 2 / (2 * length)
+
+    grown = of_a_token(96) - of_a_token(32)
+    hp = hyperparameters(method="full")
+    told = layer_bytes(config(1), hp, 4, 96) - layer_bytes(config(1), hp, 4, 32)
+    assert told == pytest.approx(grown, rel=0.05, abs=1)
+    assert (told > 0) == (dropped > 0)
+    assert layer_bytes(config(1), hp, 4, 96) >= of_a_token(96)
 
 
 def test_many_epochs_are_looked_at_early_and_few_are_not():
