@@ -11,13 +11,14 @@ CONFIG = MetaConfig
 
 def run(config: MetaConfig, progress: Progress) -> None:
     from predictor.flows.meta import train_predictor
+    from predictor.registry.versions import promotion
 
     result = train_predictor(config, progress)
     print("\n".join(result.summary))
     print(f"run {result.run_id}")
     if result.version:
-        print(f"registered {config.model_name} version {result.version}")
-        print(f"next: mlflow run . -e promote -P version={result.version} -P stage=Production")
+        print(f"registered {result.model_name} version {result.version}")
+        print(f"next: {promotion(result.model_name, result.version)}")
 
 
 if __name__ == "__main__":

@@ -65,12 +65,13 @@ class MetaResult:
     """What came of it.
 
     Attributes:
-        version: number of the registered version, 0 when nothing was registered.
+        version: number of the registered version, 0 when nothing was registered. model_name: under which name.
         run_id: the run that holds the figures.
         summary: lines for a person.
     """
 
     version: int
+    model_name: str
     run_id: str
     trained: Trained
     table: Table
@@ -141,19 +142,19 @@ def train_predictor(
         )
         (run.artifacts / "summary.txt").write_text("\n".join([*lines, ""]))
         tags = version_tags(table, trained)
-        version = 0
-        if config.model_name:
+        version, name = 0, registered_as(config.model_name, config.target)
+        if name:
             progress.stage("register")
             version = register(
                 trained.bundle,
                 run.run_id,
                 table.rows.head(3),
-                name=registered_as(config.model_name, config.target),
+                name=name,
                 training_runs=[run_id for unit in table.run_ids for run_id in unit],
                 tags=tags,
             )
         run.finish(metrics=metrics(table, trained), tags={keys.TAG_TABLE_DIGEST: table.digest})
-        return MetaResult(version, run.run_id, trained, table, tuple(lines))
+        return MetaResult(version, name, run.run_id, trained, table, tuple(lines))
 
 
 def _table(config: MetaConfig, progress: Progress) -> Table:

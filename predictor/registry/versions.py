@@ -50,23 +50,25 @@ def find(name: str = NAME, *, stage: str | None = None, version: int | None = No
         RegistryError: no such version, stage, or version in the stage; says what exists.
     """
     known = versions(name)
+    wanted = canonical_stage(stage or keys.STAGE_PRODUCTION)
     if version is not None:
         chosen = [each for each in known if int(each.version) == version]
         missing = f"version {version} of '{name}' does not exist"
     else:
-        stage = canonical_stage(stage or keys.STAGE_PRODUCTION)
-        chosen = [each for each in known if each.current_stage == stage]
-        missing = f"no version of '{name}' is in stage {stage}"
+        chosen = [each for each in known if each.current_stage == wanted]
+        missing = f"no version of '{name}' is in stage {wanted}"
     if not chosen:
         listing = ", ".join(f"{each.version} ({each.current_stage})" for each in known)
         newest = known[-1].version
-        fix = (
-            f"use version {newest}"
-            if version is not None
-            else f"mlflow run . -e promote -P version={newest} -P stage={stage}"
-        )
+        fix = f"use version {newest}" if version is not None else promotion(name, int(newest), wanted)
         raise RegistryError(missing, where=str(MlflowClient().tracking_uri), rule=f"versions: {listing}", fix=fix)
     return chosen[-1]
+
+
+def promotion(name: str, version: int, stage: str = keys.STAGE_PRODUCTION) -> str:
+    """The command that brings a version into a stage."""
+    named = "" if name == keys.MODEL_NAME else f" -P model_name={name}"
+    return f"mlflow run . -e promote -P version={version} -P stage={stage}{named}"
 
 
 def canonical_stage(stage: str) -> str:

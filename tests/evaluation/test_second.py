@@ -6,11 +6,15 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from benchmarks.synthetic_runs import records
+from entrypoints import meta as entry
 from predictor.evaluation.second import registered_as, with_forgetting
 from predictor.evaluation.targets import FORGETTING, RETENTION
+from predictor.flows import meta as flow
 from predictor.meta.baselines import OF_TARGET, baselines
+from predictor.progress import SILENT
 from predictor.schema.targets import target_of
 from predictor.table import build
 
@@ -33,6 +37,18 @@ def test_a_predictor_of_forgetting_is_a_model_of_its_own():
     assert registered_as("finetune-predictor", "score/exact_match") == "finetune-predictor"
     assert registered_as("mine", "score/forgetting") == "mine"
     assert registered_as("", "score/forgetting") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("finetune-predictor", ""), ("forgetting-predictor", " -P model_name=forgetting-predictor")]
+)
+def test_what_comes_next_names_the_model_that_was_registered(name: str, told: str, monkeypatch, capsys):
+    made = flow.MetaResult(3, name, "run", None, None, ("figures",))  # type: ignore[arg-type]
+    monkeypatch.setattr(flow, "train_predictor", lambda config, progress: made)
+    entry.run(flow.MetaConfig(), SILENT)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2] == f"registered {name} version 3"
+    assert lines[-1] == f"next: mlflow run . -e promote -P version=3 -P stage=Production{told}"
 
 
 def test_it_is_judged_against_the_learning_rate_and_the_divergence_alone():
