@@ -9,6 +9,7 @@ from predictor.models.render import turn_end
 from predictor.models.room import spare
 from predictor.models.sampling import RowSampler, Sampling
 from predictor.models.shape import key_width, mlp_width
+from predictor.probe.batching import padded
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +63,7 @@ def generate(
     try:
         for batch in _batches(prompts, batch_rows, lambda longest: _most_rows(model, longest, max_new_tokens, free)):
             chosen = [prompts[i] for i in batch]
-            ids, mask = _pad_left(chosen, pad)
+            ids, mask = padded(chosen, pad, model.device, left=True)
             sampler = None
             if sampling is not None and not sampling.greedy:
                 sampler = RowSampler(sampling, [numbers[i] if numbers else i for i in batch], chosen, ids.shape[1])
@@ -95,7 +96,6 @@ def _continue(
 
     found: list[list[int]] = [[] for _ in ids]
     alive = list(range(len(ids)))
-    ids, mask = ids.to(model.device), mask.to(model.device)
     cache = None
     drawing = {"logits_processor": LogitsProcessorList([sampler])} if sampler else {}
     with torch.inference_mode():
@@ -186,15 +186,6 @@ def _most_rows(model: PreTrainedModel, longest: int, new: int, free: int) -> int
     passing = 4 * mlp + 12 * config.hidden_size + 2 * longest
     row = width * (2 * kept * (longest + new) + passing * longest) + 3 * 4 * config.vocab_size
     return min(tokens // max(1, longest), int(_SHARE * free // row))
-
-
-def _pad_left(rows: Sequence[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    import torch
-
-    width = max(len(row) for row in rows)
-    ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
-    return ids, mask
 
 
 def _until(row: list[int], ends: set[int]) -> list[int]:

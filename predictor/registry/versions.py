@@ -50,17 +50,16 @@ def find(name: str = NAME, *, stage: str | None = None, version: int | None = No
         RegistryError: no such version, stage, or version in the stage; says what exists.
     """
     known = versions(name)
-    wanted = canonical_stage(stage or keys.STAGE_PRODUCTION)
+    newest = int(known[-1].version)
     if version is not None:
         chosen = [each for each in known if int(each.version) == version]
-        missing = f"version {version} of '{name}' does not exist"
+        missing, fix = f"version {version} of '{name}' does not exist", f"use version {newest}"
     else:
-        chosen = [each for each in known if each.current_stage == wanted]
-        missing = f"no version of '{name}' is in stage {wanted}"
+        stage = canonical_stage(stage or keys.STAGE_PRODUCTION)
+        chosen = [each for each in known if each.current_stage == stage]
+        missing, fix = f"no version of '{name}' is in stage {stage}", promotion(name, newest, stage)
     if not chosen:
         listing = ", ".join(f"{each.version} ({each.current_stage})" for each in known)
-        newest = known[-1].version
-        fix = f"use version {newest}" if version is not None else promotion(name, int(newest), wanted)
         raise RegistryError(missing, where=str(MlflowClient().tracking_uri), rule=f"versions: {listing}", fix=fix)
     return chosen[-1]
 
