@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from predictor.cache import keep, kept
 from predictor.config import canonical_hash
-from predictor.files import whole_file
 
 Rows = list[list[Any]]
 
@@ -41,18 +39,11 @@ class Memory:
         if (known := _read(path)) is not None:
             return known, True
         rows = [list(row) for row in compute()]
-        try:
-            with whole_file(path, encoding="utf-8") as stream:
-                json.dump(rows, stream)
-        except OSError as error:
-            warnings.warn(f"the base's answers are not kept: {error}", RuntimeWarning, stacklevel=2)
+        keep(path, rows, "the base's answers are not kept")
         return rows, False
 
 
 def _read(path: Path) -> Rows | None:
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    rows = kept(path)
     sound = isinstance(rows, list) and all(isinstance(row, list) for row in rows)
     return rows if sound else None

@@ -5,19 +5,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import json
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from predictor.cache import cache_folder
+from predictor.cache import cache_folder, keep, kept
 from predictor.config import canonical_hash
-from predictor.files import whole_file
 from predictor.models.device import Device
 from predictor.probe import FEATURES
 from predictor.tasks.base import Task
@@ -60,7 +57,8 @@ def measured(
     if key is not None:
         _remember(key, Measured(dict(features), seconds, now=False))
         if disk:
-            _write(_file(key), {"tier": tier, "features": features, "seconds": seconds})
+            content = {"tier": tier, "features": features, "seconds": seconds}
+            keep(_file(key), content, "features are not cached")
     return Measured(features, seconds)
 
 
@@ -132,19 +130,10 @@ def _file(key: str) -> Path:
 
 
 def _read(path: Path) -> Measured | None:
-    """None when there is no file, or a damaged one. JSON keeps every bit of a float."""
+    """None when there is no file, or a damaged one."""
+    stored = kept(path)
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
         features = {str(name): float(value) for name, value in stored["features"].items()}
         return Measured(features, float(stored["seconds"]), now=False)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    """Write whole or not at all; a folder that cannot be written only costs the time of the next measurement."""
-    try:
-        with whole_file(path, encoding="utf-8") as stream:
-            json.dump(content, stream)
-    except OSError as error:
-        warnings.warn(f"features are not cached: {error}", RuntimeWarning, stacklevel=3)
